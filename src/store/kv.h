@@ -1,0 +1,39 @@
+/*
+ * Ordered key-value engines behind one table of functions: LMDB by default, memory for tests, others later.
+ * Keys are at most KV_KEY_MAX bytes and sort as memcmp does. Values here are raw bytes: sealing is the store's.
+ * One writer at a time: begin to commit on one thread. Readers see a snapshot; none may be held across a park.
+ */
+#pragma once
+#include "base/err.h"
+#include "base/slice.h"
+#include <stdbool.h>
+
+#define KV_KEY_MAX 400
+
+struct kv;     /* an open engine */
+struct kv_txn; /* a snapshot, or the one write transaction */
+
+struct kv_cursor;
+
+struct kv_engine {
+	const char *name;
+	int (*open)(const char *dir, uint64_t map_bytes, struct kv **ret, err *e);
+	void (*close)(struct kv *k);
+	int (*begin)(struct kv *k, bool write, struct kv_txn **ret, err *e);
+	/* 1 found, 0 not there, -1 error; the value is valid until the transaction ends or (write) the next change */
+	int (*get)(struct kv_txn *t, slice key, slice *ret_value, err *e);
+	int (*put)(struct kv_txn *t, slice key, slice value, err *e);
+	int (*del)(struct kv_txn *t, slice key, err *e); /* 0 also when it was not there */
+	int (*commit)(struct kv_txn *t, err *e);         /* durable when it returns 0; frees t either way */
+	void (*abort)(struct kv_txn *t);                 /* also ends a snapshot */
+	int (*cursor_open)(struct kv_txn *t, struct kv_cursor **ret, err *e);
+	void (*cursor_close)(struct kv_cursor *c);
+	/* First key >= / last key < the given one; then next, prev. 1 there, 0 none, -1 error. */
+	int (*seek)(struct kv_cursor *c, slice key, slice *ret_key, slice *ret_value, err *e);
+	int (*seek_before)(struct kv_cursor *c, slice key, slice *ret_key, slice *ret_value, err *e);
+	int (*next)(struct kv_cursor *c, slice *ret_key, slice *ret_value, err *e);
+	int (*prev)(struct kv_cursor *c, slice *ret_key, slice *ret_value, err *e);
+};
+
+extern const struct kv_engine kv_lmdb;
+extern const struct kv_engine kv_memory;

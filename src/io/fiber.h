@@ -28,11 +28,16 @@ bool fiber_canceled(void);          /* of the calling fiber */
 
 /*
  * Parks the calling fiber until fiber_wake, the deadline or a cancel. Returns 0 (woken), -ETIMEDOUT or -ECANCELED.
- * A wake that came before the park is not lost: the park returns at once. Spurious wakes do not happen, but the caller
- * checks its own condition all the same.
+ * A wake that came before the park is not lost: the park returns at once. So a park may return for a wake that was
+ * meant for an earlier wait: the caller checks its own condition and parks again.
  */
 PARKS int fiber_park(uint64_t deadline);
 void fiber_wake(struct fiber *f); /* on the same loop only; from other threads use loop_post */
+/*
+ * Parks until *done, whatever the deadline or a cancel says: for work that others do with memory of this fiber (a
+ * commit, a worker). Who sets *done wakes the fiber.
+ */
+PARKS void fiber_park_firmly(const bool *done);
 PARKS int fiber_sleep(uint64_t ms);
 PARKS int fiber_yield(void); /* lets the others run once */
 
@@ -46,7 +51,7 @@ PARKS int fiber_join(struct fiber *f, uint64_t deadline);
 /* Gives the unused part of the stack back to the system; streams call it before a long park. */
 void fiber_trim_stack(void);
 
-/* Text for a person: the arena of what this fiber does now ("IDLE alice"), for the list of fibers. At most 63 bytes. */
+/* Text for a person: what this fiber does now ("IDLE alice"), for the list of fibers. At most 39 bytes. */
 void fiber_label(const char *text);
 struct fiber_info {
 	const char *name, *label;

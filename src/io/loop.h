@@ -16,7 +16,7 @@ void loop_free(struct loop *l); /* all fibers must have ended */
 struct loop *loop_self(void);
 struct uv_loop_s *loop_uv(struct loop *l);
 
-/* Runs until loop_stop, or until nothing can happen any more. Fibers are resumed only from this stack. */
+/* Runs until loop_stop, or until the last fiber has ended. Fibers are resumed only from this stack. */
 void loop_run(struct loop *l);
 void loop_stop(struct loop *l);
 

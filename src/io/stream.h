@@ -4,7 +4,8 @@
  *
  * Every call that may park ends by the stream's deadline. Calls return 0 or a count on success and a negative errno:
  * -ETIMEDOUT, -ECANCELED, -EPIPE/-ECONNRESET (peer gone), -EPROTO (TLS), -EMSGSIZE (a line over its limit).
- * End of input is -ENODATA. After an error other than -EMSGSIZE and -EINTR the stream stays in error.
+ * End of input is -ENODATA; writing may go on after it, and after -ETIMEDOUT and -ECANCELED a last word may be written.
+ * After any other error but -EMSGSIZE the stream stays in error.
  *
  * Buffers exist only while they hold bytes: a parked connection costs its struct and its trimmed stack.
  */

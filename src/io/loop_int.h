@@ -1,0 +1,94 @@
+/* What loop.c, fiber.c, stream.c and channel.c share. Not for other rooms. */
+#pragma once
+#include "io/fiber.h"
+#include "io/loop.h"
+#include <stdatomic.h>
+#include <uv.h>
+
+struct fiber {
+	void *sp;   /* saved while parked */
+	char *base; /* lowest usable byte of the stack */
+	const char *name;
+	fiber_fn *fn;
+	void *arg;
+	struct fiber *next_ready;
+	struct fiber *next, *prev; /* all fibers of the loop */
+	struct fiber *joiner;
+	uint64_t deadline;     /* of the present park */
+	uint64_t parked_since; /* ms */
+	uint32_t heap_at;      /* place in the deadline heap + 1; 0: not there */
+	bool ready, parked, woken, canceled, timed_out, trimmed, ended;
+	char label[40];
+	void *sanitizer; /* ASan fake stack or TSan fiber */
+};
+
+struct deadline {
+	uint64_t at; /* never later than the fiber's own deadline */
+	struct fiber *fiber;
+};
+
+#define LOOP_SPARE_BUFFERS 64
+#define LOOP_SPARE_STACKS 64
+#define LOOP_CENSUS_KINDS 32
+
+struct loop {
+	uv_loop_t uv;
+	uv_prepare_t prepare;
+	uv_check_t check;
+	uv_idle_t idle; /* armed while fibers are ready, so that the poll does not wait */
+	uv_timer_t timer, sweep;
+	uv_async_t async;
+	const char *name;
+	struct fiber *current;
+	struct fiber *ready_head, *ready_tail;
+	struct fiber *all;
+	size_t fibers;
+	struct deadline *heap;
+	uint32_t heap_n, heap_cap;
+	uint64_t timer_at;
+	_Atomic(struct loop_message *) posted;
+	struct loop_tail *tails;
+	uint64_t now;
+	void *sp; /* of the loop's own stack while a fiber runs */
+	void *sanitizer;
+	const void *stack_bottom;
+	size_t stack_size;
+	unsigned forbid;
+	uint64_t longest_us;
+	const char *longest_name;
+	bool idle_on, stopped;
+	char *spare[LOOP_SPARE_BUFFERS];
+	unsigned spare_n;
+	char *stacks[LOOP_SPARE_STACKS];
+	unsigned stacks_n;
+	struct {
+		const char *name;
+		size_t deepest;
+	} census[LOOP_CENSUS_KINDS];
+};
+
+void fibers_run_ready(struct loop *l);
+void fibers_expire(struct loop *l);
+void fibers_sweep(struct loop *l);
+void fibers_arm_timer(struct loop *l);
+void fibers_release(struct loop *l);
+
+/* A LIMIT_STREAM_BUFFER block from the loop's spare ones or the heap; NULL: no memory. */
+char *loop_buffer_take(void);
+void loop_buffer_give(char *block);
+
+/*
+ * Readiness of one descriptor, level-triggered. The watch stays on between waits, so that a request-reply session costs
+ * no epoll_ctl; when readiness comes that nobody waits for, it is switched off until the next wait.
+ */
+struct fdwatch {
+	uv_poll_t poll;
+	struct fiber *reader, *writer;
+	int fd;
+	int on; /* UV_READABLE | UV_WRITABLE now watched */
+};
+MUST_USE struct fdwatch *fdwatch_new(int fd);
+/* Parks until the descriptor is ready; 0, -ETIMEDOUT, -ECANCELED. */
+PARKS int fdwatch_wait(struct fdwatch *w, bool for_write, uint64_t deadline);
+/* Ends the watch; frees itself later. The descriptor stays open. */
+void fdwatch_free(struct fdwatch *w);

@@ -1,0 +1,535 @@
+#include "io/stream.h"
+#include "base/buf.h"
+#include "io/loop_int.h"
+#include "io/tls.h"
+#include "limits.h"
+#include <assert.h>
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#define OUT_GATHER 32768  /* written out when this much is gathered */
+#define OUT_MAX 1048576   /* one write call's copy is cut into pieces long before this */
+#define DIRECT_MIN 16384  /* a write this large goes out without being copied first */
+
+struct stream {
+	struct fdwatch *watch;
+	struct tls *tls;
+	char *in; /* LIMIT_STREAM_BUFFER bytes while it holds any, else NULL */
+	char *unread;
+	uint32_t in_at, in_n; /* unread bytes are in[in_at .. in_at + in_n) */
+	uint32_t unread_n;
+	int fd;
+	int error;
+	bool drained;       /* the last read got less than it asked for: wait before the next */
+	bool is_socket;     /* recv and send instead of read and write */
+	bool woken, waiting;
+	bool ended; /* the peer will send nothing more; it may still read */
+	struct buf out;
+	uint64_t timeout_at;
+	struct fiber *waiter;
+};
+
+struct stream *stream_new(int fd)
+{
+	struct stream *s = calloc(1, sizeof *s);
+	int type;
+	socklen_t n = sizeof type;
+
+	if (s)
+		s->watch = fdwatch_new(fd);
+	if (!s || !s->watch) {
+		free(s);
+		close(fd);
+		return NULL;
+	}
+	s->fd = fd;
+	s->is_socket = getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &n) == 0;
+	s->timeout_at = FOREVER;
+	s->out.max = OUT_MAX;
+	return s;
+}
+
+static void give_input(struct stream *s)
+{
+	if (s->in && s->in_n == 0) {
+		loop_buffer_give(s->in);
+		s->in = NULL;
+		s->in_at = 0;
+	}
+}
+
+void stream_free(struct stream *s)
+{
+	if (!s)
+		return;
+	tls_free(s->tls);
+	fdwatch_free(s->watch);
+	if (s->fd >= 0)
+		close(s->fd);
+	if (s->in)
+		loop_buffer_give(s->in);
+	free(s->unread);
+	buf_free(&s->out);
+	free(s);
+}
+
+int stream_fd(const struct stream *s)
+{
+	return s->fd;
+}
+
+int stream_error(const struct stream *s)
+{
+	return s->error;
+}
+
+void stream_timeout(struct stream *s, uint64_t ms)
+{
+	s->timeout_at = ms ? loop_now() + ms : FOREVER;
+}
+
+static int fail(struct stream *s, int error)
+{
+	bool lasting = error != -ETIMEDOUT && error != -ECANCELED; /* a last word may still be said after these */
+
+	if (!s->error && lasting)
+		s->error = error;
+	return error;
+}
+
+/* TLS says what it waits for; the callers here know -EAGAIN and a direction. */
+static ssize_t tls_result(ssize_t rc, bool *ret_for_write)
+{
+	if (rc != TLS_WANT_READ && rc != TLS_WANT_WRITE)
+		return rc;
+	*ret_for_write = rc == TLS_WANT_WRITE;
+	return -EAGAIN;
+}
+
+/* One attempt; -EAGAIN when the descriptor must be waited for (*ret_for_write says for what). */
+static ssize_t try_read(struct stream *s, void *p, size_t n, bool *ret_for_write)
+{
+	*ret_for_write = false;
+	if (s->tls)
+		return tls_result(tls_read(s->tls, p, n), ret_for_write);
+	ssize_t got = s->is_socket ? recv(s->fd, p, n, 0) : read(s->fd, p, n);
+
+	if (got == 0)
+		return -ENODATA;
+	return got < 0 ? -errno : got;
+}
+
+static ssize_t try_write(struct stream *s, const void *p, size_t n, bool *ret_for_write)
+{
+	*ret_for_write = true;
+	if (s->tls)
+		return tls_result(tls_write(s->tls, p, n), ret_for_write);
+	ssize_t put = s->is_socket ? send(s->fd, p, n, MSG_NOSIGNAL) : write(s->fd, p, n);
+
+	return put < 0 ? -errno : put;
+}
+
+static int wait_ready(struct stream *s, bool for_write)
+{
+	int rc = fdwatch_wait(s->watch, for_write, s->timeout_at);
+
+	return rc < 0 ? fail(s, rc) : 0;
+}
+
+/* Everything, or an error. */
+static int write_all(struct stream *s, slice b)
+{
+	while (b.n > 0) {
+		bool for_write;
+		ssize_t put = try_write(s, b.p, b.n, &for_write);
+
+		if (put > 0) {
+			b = slice_skip(b, (size_t)put);
+		} else if (put == -EAGAIN) {
+			int rc = wait_ready(s, for_write);
+			if (rc < 0)
+				return rc;
+		} else if (put != -EINTR) {
+			return fail(s, put == 0 ? -EPIPE : (int)put);
+		}
+	}
+	return 0;
+}
+
+int stream_flush(struct stream *s)
+{
+	if (s->error)
+		return s->error;
+	if (s->out.failed)
+		return fail(s, -ENOMEM);
+	if (s->out.n == 0)
+		return 0;
+	int rc = write_all(s, buf_slice(&s->out));
+	buf_free(&s->out);
+	return rc;
+}
+
+int stream_write(struct stream *s, slice b)
+{
+	int rc = 0;
+
+	if (s->error)
+		return s->error;
+	if (b.n >= DIRECT_MIN) {
+		rc = stream_flush(s);
+		return rc < 0 ? rc : write_all(s, b);
+	}
+	buf_add(&s->out, b);
+	if (s->out.n >= OUT_GATHER || s->out.failed)
+		rc = stream_flush(s);
+	return rc;
+}
+
+int stream_printf(struct stream *s, const char *fmt, ...)
+{
+	char text[1024];
+	va_list ap;
+
+	va_start(ap, fmt);
+	int n = vsnprintf(text, sizeof text, fmt, ap);
+	va_end(ap);
+	if (n < 0 || (size_t)n >= sizeof text)
+		return fail(s, -EMSGSIZE);
+	return stream_write(s, slice_make(text, (size_t)n));
+}
+
+/* Reads once into the buffer behind what is there. Flushes before it parks. */
+static int fill(struct stream *s)
+{
+	if (s->unread) { /* what was handed over with the session comes first */
+		free(s->in);
+		s->in = s->unread; /* LIMIT_STREAM_BUFFER bytes as well */
+		s->in_at = 0;
+		s->in_n = s->unread_n;
+		s->unread = NULL;
+		return 0;
+	}
+	if (s->error || s->ended)
+		return s->error ? s->error : -ENODATA;
+	for (;;) {
+		bool for_write = false;
+
+		if (!s->drained || (s->tls && tls_pending(s->tls))) {
+			if (!s->in && !(s->in = loop_buffer_take()))
+				return fail(s, -ENOMEM);
+			if (s->in_at > 0 && s->in_at + s->in_n == LIMIT_STREAM_BUFFER) {
+				memmove(s->in, s->in + s->in_at, s->in_n);
+				s->in_at = 0;
+			}
+			size_t room = LIMIT_STREAM_BUFFER - s->in_at - s->in_n;
+			if (room == 0)
+				return -EMSGSIZE;
+			ssize_t got = try_read(s, s->in + s->in_at + s->in_n, room, &for_write);
+
+			if (got > 0) {
+				s->in_n += (uint32_t)got;
+				s->drained = !s->tls && (size_t)got < room;
+				return 0;
+			}
+			if (got == -EINTR)
+				continue;
+			if (got != -EAGAIN) {
+				give_input(s);
+				s->ended = got == -ENODATA;
+				return s->ended ? -ENODATA : fail(s, (int)got);
+			}
+		}
+		give_input(s);
+		int rc = stream_flush(s);
+		if (rc == 0)
+			rc = wait_ready(s, for_write);
+		if (rc < 0)
+			return rc;
+		s->drained = false;
+	}
+}
+
+size_t stream_buffered(struct stream *s)
+{
+	return s->in_n + s->unread_n + (s->tls && tls_pending(s->tls) ? 1 : 0);
+}
+
+int stream_fill(struct stream *s, slice *ret_have)
+{
+	while (s->in_n == 0) {
+		int rc = fill(s);
+		if (rc < 0)
+			return rc;
+	}
+	*ret_have = slice_make(s->in + s->in_at, s->in_n);
+	return 0;
+}
+
+int stream_fill_more(struct stream *s, slice *ret_have)
+{
+	int rc = fill(s);
+
+	if (rc < 0)
+		return rc;
+	*ret_have = slice_make(s->in + s->in_at, s->in_n);
+	return 0;
+}
+
+void stream_consume(struct stream *s, size_t n)
+{
+	assert(n <= s->in_n);
+	s->in_at += (uint32_t)n;
+	s->in_n -= (uint32_t)n;
+	if (s->in_n == 0)
+		s->in_at = 0;
+}
+
+int stream_read_exact(struct stream *s, void *p, size_t n)
+{
+	char *to = p;
+
+	while (n > 0) {
+		slice have;
+		int rc = stream_fill(s, &have);
+
+		if (rc < 0)
+			return rc;
+		size_t take = have.n < n ? have.n : n;
+		memcpy(to, have.p, take);
+		stream_consume(s, take);
+		to += take;
+		n -= take;
+	}
+	return 0;
+}
+
+static int skip_to_lf(struct stream *s)
+{
+	for (;;) {
+		slice have;
+		int rc = stream_fill(s, &have);
+
+		if (rc < 0)
+			return rc;
+		ptrdiff_t at = slice_find_c(have, '\n');
+		stream_consume(s, at < 0 ? have.n : (size_t)at + 1);
+		if (at >= 0)
+			return -EMSGSIZE;
+	}
+}
+
+ssize_t stream_read_line(struct stream *s, size_t max, slice *ret_line, bool *ret_bare)
+{
+	size_t seen = 0;
+
+	assert(max <= LIMIT_STREAM_BUFFER);
+	for (;;) {
+		slice have = slice_make(s->in + s->in_at, s->in_n);
+		ptrdiff_t at = have.n > seen ? slice_find_c(slice_skip(have, seen), '\n') : -1;
+
+		if (at >= 0) {
+			size_t end = seen + (size_t)at, n = end;
+
+			if (end + 1 > max) {
+				stream_consume(s, end + 1);
+				return -EMSGSIZE;
+			}
+			bool crlf = n > 0 && have.p[n - 1] == '\r';
+			*ret_line = slice_make(have.p, crlf ? n - 1 : n);
+			if (ret_bare)
+				*ret_bare = !crlf;
+			stream_consume(s, end + 1); /* the bytes stay in place until the next read */
+			return (ssize_t)ret_line->n;
+		}
+		seen = have.n;
+		if (seen >= max)
+			return skip_to_lf(s);
+		int rc = fill(s);
+		if (rc < 0)
+			return rc;
+	}
+}
+
+int stream_wait(struct stream *s)
+{
+	int rc = stream_flush(s);
+
+	if (rc < 0)
+		return rc;
+	if (s->in_n > 0 || s->unread || (s->tls && tls_pending(s->tls)))
+		return 1;
+	if (s->woken) {
+		s->woken = false;
+		return 0;
+	}
+	give_input(s);
+	fiber_trim_stack();
+	s->waiting = true;
+	s->waiter = fiber_self();
+	rc = fdwatch_wait(s->watch, false, s->timeout_at);
+	s->waiting = false;
+	if (rc < 0)
+		return fail(s, rc);
+	s->drained = false;
+	if (s->woken) {
+		s->woken = false;
+		return 0;
+	}
+	return 1;
+}
+
+void stream_wake(struct stream *s)
+{
+	s->woken = true;
+	if (s->waiting)
+		fiber_wake(s->waiter);
+}
+
+bool stream_waiting(const struct stream *s)
+{
+	return s->waiting;
+}
+
+void stream_close(struct stream *s)
+{
+	if (!s)
+		return;
+	stream_timeout(s, LIMIT_CLOSE_MS);
+	if (stream_flush(s) == 0 && s->tls) {
+		bool for_write = false;
+
+		while (tls_result(tls_shutdown(s->tls), &for_write) == -EAGAIN && for_write && wait_ready(s, true) == 0)
+			;
+	}
+	if (s->is_socket)
+		shutdown(s->fd, SHUT_WR);
+	stream_free(s);
+}
+
+int stream_start_tls(struct stream *s, struct tls_context *ctx, bool server, const char **ret_why)
+{
+	int rc = stream_flush(s);
+
+	*ret_why = "the connection is gone";
+	if (rc < 0)
+		return rc;
+	assert(s->in_n == 0 && !s->tls);
+	give_input(s);
+	s->tls = tls_new(ctx, s->fd, server);
+	if (!s->tls)
+		return fail(s, -ENOMEM);
+	for (;;) {
+		bool for_write = false;
+
+		rc = (int)tls_result(tls_handshake(s->tls), &for_write);
+		if (rc == -EAGAIN)
+			rc = wait_ready(s, for_write);
+		else if (rc == 0)
+			break;
+		if (rc < 0) {
+			*ret_why = rc == -ETIMEDOUT ? "the handshake took too long" : tls_why(s->tls);
+			return fail(s, rc);
+		}
+	}
+	s->drained = false;
+	fiber_trim_stack();
+	return 0;
+}
+
+bool stream_is_tls(const struct stream *s)
+{
+	return s->tls != NULL;
+}
+
+const char *stream_tls_info(const struct stream *s)
+{
+	return s->tls ? tls_info(s->tls) : NULL;
+}
+
+int stream_detach(struct stream *s, slice *ret_rest)
+{
+	if (s->tls || s->out.n > 0 || s->unread)
+		return -1;
+	int fd = s->fd;
+
+	fdwatch_free(s->watch);
+	s->watch = NULL;
+	s->fd = -1;
+	*ret_rest = slice_make(s->in_n ? s->in + s->in_at : NULL, s->in_n);
+	return fd;
+}
+
+int stream_unread(struct stream *s, slice bytes)
+{
+	if (bytes.n == 0)
+		return 0;
+	if (bytes.n > LIMIT_STREAM_BUFFER || s->unread || s->in_n > 0)
+		return -EINVAL;
+	s->unread = malloc(LIMIT_STREAM_BUFFER);
+	if (!s->unread)
+		return -ENOMEM;
+	memcpy(s->unread, bytes.p, bytes.n);
+	s->unread_n = (uint32_t)bytes.n;
+	return 0;
+}
+
+struct relay {
+	struct stream *from, *to;
+	struct fiber *self, *other;
+	bool done;
+};
+
+/* One direction. The end of one direction is passed on as a shutdown; an error ends both. */
+static int relay_way(struct stream *from, struct stream *to)
+{
+	for (;;) {
+		slice have;
+
+		if (from->in_n == 0 && !(from->tls && tls_pending(from->tls))) {
+			int rc = stream_flush(to);
+			if (rc == 0)
+				rc = stream_wait(from);
+			if (rc < 0)
+				return rc;
+		}
+		int rc = stream_fill(from, &have);
+		if (rc == 0)
+			rc = stream_write(to, have);
+		if (rc < 0)
+			return rc;
+		stream_consume(from, have.n);
+	}
+}
+
+static void relay_fiber(void *arg)
+{
+	struct relay *r = arg;
+
+	relay_way(r->from, r->to);
+	stream_flush(r->to);
+	if (r->to->is_socket)
+		shutdown(r->to->fd, r->to->tls ? SHUT_RDWR : SHUT_WR);
+	r->done = true;
+	fiber_wake(r->other);
+}
+
+void stream_relay(struct stream *a, struct stream *b)
+{
+	struct relay back = {.from = b, .to = a, .other = fiber_self()};
+
+	stream_timeout(a, 0);
+	stream_timeout(b, 0);
+	back.self = fiber_start("relay", relay_fiber, &back);
+	if (!back.self)
+		return;
+	relay_way(a, b);
+	stream_flush(b);
+	shutdown(b->fd, SHUT_WR);
+	if (fiber_canceled() || !a->ended)
+		fiber_cancel(back.self);
+	fiber_park_firmly(&back.done);
+}

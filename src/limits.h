@@ -19,3 +19,20 @@
 #define LIMIT_GROUP_BYTES  16777216 /* a group is closed at this size: the longest flush stays under p99 */
 #define LIMIT_GROUP_COUNT  512      /* intents a group */
 #define LIMIT_BATCH_ANSWER 1024     /* bytes kept for a repeated question */
+
+/* mail */
+#define LIMIT_MAIL_LOCAL      64       /* local part, octets: RFC 5321 4.5.3.1.1 */
+#define LIMIT_MAIL_DOMAIN     255      /* domain, octets: RFC 5321 4.5.3.1.2 */
+#define LIMIT_MAIL_PATH       256      /* path with its brackets: RFC 5321 4.5.3.1.3 */
+#define LIMIT_MAIL_ADDRESSES  10000    /* in one field, in one envelope: a reply stays bounded */
+#define LIMIT_MAIL_COMMENT    64       /* nesting of comments (RFC 5322 3.2.2); deeper ones run on as one */
+#define LIMIT_MAIL_HEADER     10485760 /* bytes of one header section */
+#define LIMIT_MAIL_PARAMS     64       /* parameters of one field: RFC 2231 joining stays cheap */
+#define LIMIT_MAIL_BOUNDARY   200      /* octets; RFC 2046 5.1.1 allows 70 */
+#define LIMIT_MAIL_DEPTH      100      /* MIME nesting */
+#define LIMIT_MAIL_PARTS      1000     /* MIME parts a message */
+#define LIMIT_MAIL_FIELD      262144   /* bytes kept of one header field */
+#define LIMIT_MAIL_TEXT       393216   /* bytes of header text kept a message, all parts together */
+#define LIMIT_MAIL_SUMMARY    1048576  /* bytes of a message summary */
+#define LIMIT_MAIL_PREVIEW    200      /* characters: RFC 8970 4 */
+#define LIMIT_MAIL_LIST_DEPTH 256      /* parentheses of a body structure: two a MIME level and some */

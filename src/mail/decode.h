@@ -1,0 +1,58 @@
+/*
+ * Decoding of bodies and header text: transfer encodings, charsets, encoded words, and the folded form
+ * searches compare. Lenient: bad input gives the best reading, never an error. Results are UTF-8 without
+ * invalid sequences where it says so.
+ */
+#pragma once
+#include "base/arena.h"
+#include "base/buf.h"
+
+enum mail_encoding {
+	MAIL_ENCODING_7BIT, /* also a missing one */
+	MAIL_ENCODING_8BIT,
+	MAIL_ENCODING_BINARY,
+	MAIL_ENCODING_QP,
+	MAIL_ENCODING_BASE64,
+	MAIL_ENCODING_OTHER, /* unknown: the bytes are taken as they are */
+};
+
+enum mail_encoding mail_encoding_parse(slice s);
+
+/* A decoder of one body, fed in any chunking. Zero it, set encoding. */
+struct mail_decoder {
+	enum mail_encoding encoding;
+	uint8_t hold_n; /* QP: bytes of an unfinished escape; base64: sextets */
+	bool ended;     /* base64: padding was seen */
+	bool bad;       /* something was not as it should be */
+	char hold[5];
+	uint32_t blanks; /* QP: trailing blanks not yet known to be inside a line */
+	uint32_t bits;
+};
+
+void mail_decoder_feed(struct mail_decoder *d, struct buf *out, slice in);
+void mail_decoder_finish(struct mail_decoder *d, struct buf *out);
+
+/*
+ * Text in `charset` to UTF-8. gb2312 and gbk are read as GB18030, iso-8859-1 and us-ascii as windows-1252, as
+ * the web does. Unknown charset (or none) and valid UTF-8: as it is; else windows-1252. Bytes that mean
+ * nothing become U+FFFD. Returns false when the charset was unknown and the text not ASCII.
+ */
+bool mail_charset_to_utf8(struct buf *out, slice charset, slice in);
+
+/* Appends `in` with each invalid UTF-8 sequence replaced by U+FFFD. */
+void mail_utf8_clean(struct buf *out, slice in);
+
+/* Header text to UTF-8: encoded words (RFC 2047, with adjacent ones joined before decoding), raw 8-bit text.
+ */
+void mail_words_decode(struct buf *out, slice in);
+slice mail_words_decoded(
+	struct arena *a, slice in); /* the slice itself when it is plain ASCII without "=?" */
+
+/* The folded form of UTF-8 for substring search (i;unicode-casemap, RFC 5051, near enough: NFKD without marks
+ * is not done; case folding on NFC). Pure ASCII takes a quick path. */
+void mail_fold(struct buf *out, slice utf8);
+
+/* HTML to plain text for previews and search: tags, comments, style, script and head dropped, entities
+ * decoded, blocks parted by a blank. Input and output UTF-8. Not a sanitiser: the result is text and must be
+ * escaped as such. */
+void mail_html_text(struct buf *out, slice html);

@@ -11,6 +11,7 @@
 #define LIMIT_CHANNEL_INLINE  32768 /* content up to here goes inline, above as a sealed memfd */
 #define LIMIT_CHANNEL_CREDITS 512   /* questions under way on one channel; the next waits for an answer */
 #define LIMIT_FIBERS          30000 /* two mappings a stack where guards need mprotect; vm.max_map_count is 65,530 */
+#define LIMIT_TLS_CERTS       64    /* certificates of one TLS context; the name of a ClientHello is compared with each */
 
 #define LIMIT_CLOSE_MS 5000 /* what a closing connection may take to swallow the last words */
 
@@ -25,7 +26,6 @@
 #define LIMIT_MAIL_DOMAIN     255      /* domain, octets: RFC 5321 4.5.3.1.2 */
 #define LIMIT_MAIL_PATH       256      /* path with its brackets: RFC 5321 4.5.3.1.3 */
 #define LIMIT_MAIL_ADDRESSES  10000    /* in one field, in one envelope: a reply stays bounded */
-#define LIMIT_MAIL_COMMENT    64       /* nesting of comments (RFC 5322 3.2.2); deeper ones run on as one */
 #define LIMIT_MAIL_HEADER     10485760 /* bytes of one header section */
 #define LIMIT_MAIL_PARAMS     64       /* parameters of one field: RFC 2231 joining stays cheap */
 #define LIMIT_MAIL_BOUNDARY   200      /* octets; RFC 2046 5.1.1 allows 70 */
@@ -36,3 +36,43 @@
 #define LIMIT_MAIL_SUMMARY    1048576  /* bytes of a message summary */
 #define LIMIT_MAIL_PREVIEW    200      /* characters: RFC 8970 4 */
 #define LIMIT_MAIL_LIST_DEPTH 256      /* parentheses of a body structure: two a MIME level and some */
+
+/* settings and the configuration file */
+#define LIMIT_SETTINGS_ARENA   4194304 /* a snapshot with all lists full */
+#define LIMIT_SETTINGS_BYTES   1048576 /* the same on the wire */
+#define LIMIT_SETTINGS_LISTENS 64
+#define LIMIT_SETTINGS_DOMAINS 4096    /* more belong into the store */
+#define LIMIT_SOCKET_PATH      107     /* sun_path without its NUL, unix(7) */
+#define LIMIT_CONFIG_FILE      1048576 /* bytes of one file */
+#define LIMIT_CONFIG_FILES     64      /* the file and all it includes */
+#define LIMIT_CONFIG_INCLUDES  8       /* depth of include */
+#define LIMIT_CONFIG_DEPTH     8       /* depth of blocks */
+#define LIMIT_CONFIG_WORD      1024    /* bytes of a word */
+#define LIMIT_CONFIG_WORDS     64      /* words of a statement */
+#define LIMIT_CONFIG_ERRORS    20      /* mistakes reported at once */
+
+/* mailbox */
+#define LIMIT_MAILBOX_NAME    200     /* bytes of one level: with its parent it is a key, KV_KEY_MAX */
+#define LIMIT_MAILBOX_DEPTH   32      /* levels of a path */
+#define LIMIT_MAILBOXES       10000   /* an account; a list of all is built in memory */
+#define LIMIT_KEYWORD         64      /* bytes of a keyword's name */
+#define LIMIT_KEYWORDS_BYTES  1400    /* all names of a mailbox: its row stays under half a page */
+#define LIMIT_SUMMARY         262144  /* plain bytes of a message summary */
+#define LIMIT_ALIAS_TARGETS   50      /* targets of one alias: its row stays under a few pages */
+#define LIMIT_ALIAS_OWNERS    20
+#define LIMIT_LOCALPART       64      /* RFC 5321 4.5.3.1.1 */
+#define LIMIT_INTENT_BLOCKS   512     /* entry blocks one intent changes; the group stays short for others */
+#define LIMIT_INTENT_MESSAGES 2048    /* message rows one intent changes */
+#define LIMIT_COPY            100000  /* messages of one COPY, which is one intent */
+#define LIMIT_MESSAGE_ENTRIES 100     /* mailboxes that share one message row; the next copy gets a row of its own */
+#define LIMIT_EXPUNGED_DAYS   30      /* expunged messages can be restored so long */
+#define LIMIT_CHANGE_DAYS     90      /* change rows are kept so long, QRESYNC (RFC 7162) */
+#define LIMIT_CHANGES         1000000 /* or so many an account */
+#define LIMIT_SWEEP_ACCOUNTS  256     /* accounts one step of the sweep looks at */
+
+/* delivery */
+#define LIMIT_RECIPIENTS       1000 /* of one message; RFC 5321 4.5.3.1.8 asks for at least 100 */
+#define LIMIT_EXPANDED         2000 /* targets after aliases: one intent's work stays bounded */
+#define LIMIT_ALIAS_DEPTH      10   /* alias to alias to ... */
+#define LIMIT_QUEUE_REPLY      512  /* bytes kept of a remote server's last reply */
+#define LIMIT_DELIVERY_ID_DAYS 30   /* how long a delivery id of a retry is remembered (D6) */

@@ -1,6 +1,6 @@
 /*
- * A set of UIDs kept as ranges with running counts: what a session knows of its selected mailbox. Sequence number to
- * UID and back are binary searches; 1,000,000 messages without gaps are one range.
+ * A set of UIDs kept as ranges with running counts: what a session knows of its selected mailbox. Sequence
+ * number to UID and back are binary searches; 1,000,000 messages without gaps are one range.
  */
 #pragma once
 #include "base/err.h"
@@ -20,7 +20,8 @@ struct uidset {
 
 void uidset_free(struct uidset *s);
 uint32_t uidset_count(const struct uidset *s);
-/* Sequence number (from 1) -> UID, 0 when there is none; UID -> sequence number, 0 when it is not a member. */
+/* Sequence number (from 1) -> UID, 0 when there is none; UID -> sequence number, 0 when it is not a member.
+ */
 uint32_t uidset_uid(const struct uidset *s, uint32_t seq);
 uint32_t uidset_seq(const struct uidset *s, uint32_t uid);
 /* Number of members <= uid. */

@@ -1,0 +1,68 @@
+/*
+ * From an envelope and a message to one intent: aliases, catch-alls and +tags are resolved inside it, each
+ * person gets one copy, what goes elsewhere becomes queue records. So one answer covers all recipients, and
+ * it means: durable.
+ */
+#pragma once
+#include "mailbox/write.h"
+#include "queue/row.h"
+
+enum delivery_result {
+	DELIVERY_OK = 1,         /* in the mailbox, or in the queue */
+	DELIVERY_UNKNOWN = 2,    /* nobody has this address here: 550 5.1.1 */
+	DELIVERY_RELAY = 3,      /* not our domain and the sender may not relay: 550 5.7.1 */
+	DELIVERY_OVER_QUOTA = 4, /* 452 4.2.2 */
+	DELIVERY_DISABLED = 5,   /* the account or domain is switched off: 550 5.2.1 */
+	DELIVERY_LOOP = 6,       /* aliases point in a circle, or too many of them: 554 5.4.6 */
+	DELIVERY_TEMP = 7,       /* could not be judged now: 451 4.3.0 */
+};
+
+struct delivery_recipient {
+	slice localpart, domain; /* localpart unquoted; as given, for ORCPT and queue rows */
+	slice original;          /* ORCPT, decoded, may be empty */
+	uint8_t notify;          /* enum queue_notify */
+	enum delivery_result ret_result;
+};
+
+struct delivery {
+	slice sender; /* "local@domain", empty for <> */
+	slice envelope_id;
+	enum queue_ret ret;
+	uint8_t flags;    /* enum queue_message_flag */
+	uint32_t account; /* who submitted it (it may relay); 0: from outside */
+	struct delivery_recipient *recipients;
+	size_t n; /* at most LIMIT_RECIPIENTS */
+
+	struct content content; /* Return-Path and Received are in it already */
+	slice summary;          /* plain */
+	uint8_t queue_id[16];   /* zero: the intent makes one; else a second delivery of the same id and
+				   recipient is   a no-op that answers OK (D6) */
+	uint8_t batch[16]; /* the asker's id of this question, may be zero: a repeat gets the first answer */
+
+	uint8_t ret_queue_id[16];
+	size_t ret_accounts; /* copies put into INBOXes */
+	size_t ret_remote;   /* recipients put into the queue */
+	bool ret_repeated;   /* the answer came from an earlier run */
+};
+
+/*
+ * Delivers in one intent. 0: every recipient has its ret_result and those with DELIVERY_OK are durable; when
+ * no recipient is OK nothing was stored. -1: nothing was stored (ERR_IO, ERR_TEMP, ERR_LIMIT, ERR_CORRUPT). A
+ * big content is taken only when it was stored (content.big becomes NULL then).
+ */
+PARKS int delivery_deliver(struct store *s, struct mailbox_codec *c, struct delivery *d, err *e);
+
+struct delivery_verdict {
+	enum delivery_result result;
+	bool local;       /* goes to at least one account here */
+	uint32_t account; /* when it goes to exactly one account, else 0 */
+};
+/*
+ * The same judgement at RCPT time, on a snapshot; never parks. size: the announced SIZE, 0 when unknown.
+ * may_relay: the session is logged in (or trusted). DELIVERY_OK with local false: it will go to the queue. 0
+ * or -1.
+ */
+int delivery_recipient(struct store_snap *snap, slice localpart, slice domain, uint64_t size, bool may_relay,
+	struct delivery_verdict *ret, err *e);
+/* May the account use this address as envelope sender and in From? 1, 0, -1. */
+int delivery_sender_allowed(struct store_snap *snap, uint32_t account, slice localpart, slice domain, err *e);

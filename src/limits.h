@@ -3,6 +3,7 @@
  * what stands here protects the program itself.
  */
 #pragma once
+#include_next <limits.h> /* this folder is searched first: <limits.h> means both */
 
 /* io */
 #define LIMIT_FIBER_STACK     65536 /* measured worst: RSA-2048 handshake 17 KiB; twice over and a guard page */
@@ -43,6 +44,7 @@
 #define LIMIT_SETTINGS_LISTENS 64
 #define LIMIT_SETTINGS_DOMAINS 4096    /* more belong into the store */
 #define LIMIT_SOCKET_PATH      107     /* sun_path without its NUL, unix(7) */
+#define LIMIT_CONFIG_ARENA     33554432 /* all trees of one reading */
 #define LIMIT_CONFIG_FILE      1048576 /* bytes of one file */
 #define LIMIT_CONFIG_FILES     64      /* the file and all it includes */
 #define LIMIT_CONFIG_INCLUDES  8       /* depth of include */

@@ -1,14 +1,15 @@
 /*
  * TLS over OpenSSL 3: contexts without a private key, and the non-parking half that stream.c drives.
  *
- * A server context has the certificate chain only. What must be signed in a handshake goes, whole, to a callback that
- * asks another process; the text is checked there (auth/key.h) before a key touches it. TLS 1.2 with (EC)DHE and AEAD,
- * and 1.3; no renegotiation, no compression, no session cache, no early data (RFC 9325).
+ * A server context has the certificate chain only. What must be signed in a handshake goes, whole, to a
+ * callback that asks another process; the text is checked there (auth/key.h) before a key touches it. TLS 1.2
+ * with (EC)DHE and AEAD, and 1.3; no renegotiation, no compression, no session cache, no early data (RFC
+ * 9325).
  *
- * One `struct tls` belongs to one fiber. tls_handshake of a server may PARK in the callback, in the middle of OpenSSL's
- * state machine: until it has returned the object must not be freed. To end it cancel the fiber; the callback then
- * returns -ECANCELED and tls_handshake the same. Nothing else here parks. OpenSSL's error queue is per thread: it is
- * empty whenever control leaves this file.
+ * One `struct tls` belongs to one fiber. tls_handshake of a server may PARK in the callback, in the middle of
+ * OpenSSL's state machine: until it has returned the object must not be freed. To end it cancel the fiber;
+ * the callback then returns -ECANCELED and tls_handshake the same. Nothing else here parks. OpenSSL's error
+ * queue is per thread: it is empty whenever control leaves this file.
  */
 #pragma once
 #include "base/buf.h"
@@ -20,17 +21,18 @@ struct tls;
 struct tls_context;
 
 /*
- * Once a process, before the sandbox: OpenSSL without its config file, random generator seeded, texts loaded, so that
- * nothing is opened later. -1: err.
+ * Once a process, before the sandbox: OpenSSL without its config file, random generator seeded, texts loaded,
+ * so that nothing is opened later. -1: err.
  */
 int tls_library_init(err *e);
 
 /*
- * Signs `tbs` with the private key key_id. scheme: a TLS SignatureScheme (RFC 8446 4.2.3), in TLS 1.2 too. The
- * signature goes to ret_signature as it stands on the wire (ECDSA: DER). Returns 0 or a negative errno. May park; the
- * OpenSSL error queue is clean when it is called.
+ * Signs `tbs` with the private key key_id. scheme: a TLS SignatureScheme (RFC 8446 4.2.3), in TLS 1.2 too.
+ * The signature goes to ret_signature as it stands on the wire (ECDSA: DER). Returns 0 or a negative errno.
+ * May park; the OpenSSL error queue is clean when it is called.
  */
-PARKS typedef int tls_sign_fn(void *arg, uint32_t key_id, uint16_t scheme, slice tbs, struct buf *ret_signature);
+PARKS typedef int tls_sign_fn(
+	void *arg, uint32_t key_id, uint16_t scheme, slice tbs, struct buf *ret_signature);
 
 /*
  * A server's context. chain_pem: leaf first (RSA of 2048 to 4096 bits, P-256, P-384 or Ed25519). NULL: err.
@@ -39,40 +41,44 @@ PARKS typedef int tls_sign_fn(void *arg, uint32_t key_id, uint16_t scheme, slice
 MUST_USE struct tls_context *tls_server_context_new(
 	slice chain_pem, uint32_t key_id, tls_sign_fn *sign, void *arg, err *e);
 /*
- * One more certificate, chosen by the client's SNI: exact names first, then wildcards, in the order added; the first
- * one answers for all other names. One with the same names and another kind of key stands beside it, and the client's
- * algorithms choose. At most LIMIT_TLS_CERTS. Before the first tls_new. -1: err.
+ * One more certificate, chosen by the client's SNI: exact names first, then wildcards, in the order added;
+ * the first one answers for all other names. One with the same names and another kind of key stands beside
+ * it, and the client's algorithms choose. At most LIMIT_TLS_CERTS. Before the first tls_new. -1: err.
  */
 int tls_server_context_add(struct tls_context *c, slice chain_pem, uint32_t key_id, err *e);
 
 #define TLS_TICKET_KEY 80 /* 16 name, 32 AES-256 key, 32 HMAC-SHA-256 key */
 /*
- * Session ticket keys, made by `auth` for all frontends: new tickets get `now`, those of `before` (NULL: none) are
- * still honoured and renewed. Without keys there are no tickets. May be called again at any time.
+ * Session ticket keys, made by `auth` for all frontends: new tickets get `now`, those of `before` (NULL:
+ * none) are still honoured and renewed. Without keys there are no tickets. May be called again at any time.
  */
 void tls_context_ticket_keys(
 	struct tls_context *c, const uint8_t now[TLS_TICKET_KEY], const uint8_t before[TLS_TICKET_KEY]);
 
 /*
- * A client's context. roots_pem: certificates to trust; empty: no check of the peer at all (opportunistic TLS). NULL: err.
+ * A client's context. roots_pem: certificates to trust; empty: no check of the peer at all (opportunistic
+ * TLS). NULL: err.
  */
 MUST_USE struct tls_context *tls_client_context_new(slice roots_pem, err *e);
 
-/* A context is shared by its connections, which hold it; the maker's hold ends with tls_context_free. NULL is fine. */
+/* A context is shared by its connections, which hold it; the maker's hold ends with tls_context_free. NULL is
+ * fine. */
 void tls_context_free(struct tls_context *c);
 
-/* The descriptor must be non-blocking and stays the caller's. NULL: out of memory, or `server` does not fit ctx. */
+/* The descriptor must be non-blocking and stays the caller's. NULL: out of memory, or `server` does not fit
+ * ctx. */
 MUST_USE struct tls *tls_new(struct tls_context *ctx, int fd, bool server);
 void tls_free(struct tls *t); /* sends nothing; NULL is fine */
-/* Client, before the handshake: sends the name (SNI) and, when the context has roots, requires it. 0 or -EINVAL. */
+/* Client, before the handshake: sends the name (SNI) and, when the context has roots, requires it. 0 or
+ * -EINVAL. */
 int tls_client_name(struct tls *t, slice host);
 
 /*
- * The calls below return >= 0, or TLS_WANT_*: wait until the descriptor is readable (or writable) and call again with
- * the same arguments (the buffer may have moved; a write may offer more behind the same bytes). Otherwise a negative
- * errno, which is final: -ENODATA (the peer said close_notify), -ECONNRESET (gone without it), -EPIPE, -ECANCELED (by
- * the sign callback), -EPROTO (see tls_why), or what the callback returned.
- * Always read until TLS_WANT_READ before waiting: the library reads ahead.
+ * The calls below return >= 0, or TLS_WANT_*: wait until the descriptor is readable (or writable) and call
+ * again with the same arguments (the buffer may have moved; a write may offer more behind the same bytes).
+ * Otherwise a negative errno, which is final: -ENODATA (the peer said close_notify), -ECONNRESET (gone
+ * without it), -EPIPE, -ECANCELED (by the sign callback), -EPROTO (see tls_why), or what the callback
+ * returned. Always read until TLS_WANT_READ before waiting: the library reads ahead.
  */
 #define TLS_WANT_READ  (-0x10001)
 #define TLS_WANT_WRITE (-0x10002)

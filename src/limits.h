@@ -78,3 +78,18 @@
 #define LIMIT_ALIAS_DEPTH      10   /* alias to alias to ... */
 #define LIMIT_QUEUE_REPLY      512  /* bytes kept of a remote server's last reply */
 #define LIMIT_DELIVERY_ID_DAYS 30   /* how long a delivery id of a retry is remembered (D6) */
+
+/* imap */
+#define LIMIT_IMAP_LOGIN_ARENA   24576    /* all memory of a command before login: R-SEC-6 */
+#define LIMIT_IMAP_LOGIN_LINE    8192     /* text of a command before login */
+#define LIMIT_IMAP_LOGIN_LITERAL 8192     /* RFC 7888 4 lets clients send 4096 unasked; names and secrets are far shorter */
+#define LIMIT_IMAP_LOGIN_PARTS   8        /* literals of a command before login */
+#define LIMIT_IMAP_LOGIN_MS      180000   /* from connecting to a good login */
+#define LIMIT_IMAP_LOGIN_WAIT_MS 60000    /* silence before login */
+#define LIMIT_IMAP_TAG           100      /* bytes of a tag; it goes through a channel with the session */
+#define LIMIT_IMAP_LINE          65536    /* text of a command, literals not counted; RFC 7162 4 asks for 8192 */
+#define LIMIT_IMAP_LITERAL       65536    /* a literal that is an argument (APPEND's message is streamed) */
+#define LIMIT_IMAP_PARTS         1000     /* literals of a command */
+#define LIMIT_IMAP_ARENA         4194304  /* memory of a command: a line of 65,536 bytes parses to at most some 3 MiB */
+#define LIMIT_IMAP_SKIP          67108864 /* bytes of a refused literal that are read over before the session ends */
+#define LIMIT_IMAP_DEPTH         50       /* parentheses and NOTs of SEARCH */

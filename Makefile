@@ -1,0 +1,52 @@
+# The short front of Meson and Ninja. B: build folder; T: seconds a fuzz target; V=1 shows commands.
+B ?= build
+T ?= 60
+DESTDIR ?=
+MESON_FLAGS ?=
+PYTHON ?= python3
+
+.PHONY: all run check test lint san fuzz bench install clean tidy deps
+
+all: $(B)/build.ninja
+	@ninja -C $(B)
+
+# Installs what is missing, builds, starts a throw-away post house and sends a message through it.
+run: deps all
+	@$(PYTHON) tools/run $(B)
+
+# Everything that must hold before a change lands: the linters, then all tests.
+check: deps lint test
+
+test: $(B)/build.ninja
+	@ninja -C $(B)
+	@meson test -C $(B) --no-rebuild --print-errorlogs
+
+lint: deps $(B)/build.ninja
+	@tools/lint $(B)
+
+# All tests again under AddressSanitizer and UndefinedBehaviorSanitizer.
+san: deps
+	@$(MAKE) --no-print-directory test B=$(B)-san \
+		MESON_FLAGS="-Db_sanitize=address,undefined -Db_lundef=false -Dbuildtype=debugoptimized"
+
+# Every fuzz target for T seconds each: make fuzz T=60, or one of them: make fuzz ONLY=config
+fuzz: deps
+	@tools/fuzz $(B)-fuzz $(T) $(ONLY)
+
+bench: deps all
+	@meson test -C $(B) --benchmark --verbose
+
+install: all
+	@DESTDIR=$(DESTDIR) meson install -C $(B) --no-rebuild
+
+tidy: deps
+	@git ls-files 'src/*.[ch]' 'tests/*.[ch]' 'fuzz/*.[ch]' 'bench/*.[ch]' | xargs clang-format -i
+
+deps:
+	@tools/deps.sh
+
+clean:
+	@rm -rf $(B) $(B)-san $(B)-fuzz
+
+$(B)/build.ninja: | deps
+	@meson setup $(B) $(MESON_FLAGS)

@@ -1,0 +1,37 @@
+#!/bin/sh
+# Installs the Debian packages that building, checking and running the tests need. A quick no-op when all are there.
+set -eu
+
+packages="
+meson ninja-build gcc libc6-dev pkg-config git python3 ca-certificates openssl
+libuv1-dev libssl-dev liblmdb-dev libzstd-dev libargon2-dev libseccomp-dev libjansson-dev libicu-dev
+libidn2-dev libunbound-dev libcmocka-dev
+mandoc clang clang-format clang-tidy cppcheck universal-ctags libclang-rt-14-dev llvm
+curl swaks isync strace nsd ldnsutils"
+
+if ! command -v dpkg-query >/dev/null 2>&1; then
+	echo "This is no Debian system: install what these packages hold yourself, then go on:" $packages >&2
+	exit 0
+fi
+# A package that another one provides (pkg-config by pkgconf) counts as there.
+there=$(dpkg-query -W -f='${db:Status-Status} ${Package} ${Provides}\n' | sed -n 's/([^)]*)//g; s/,/ /g; s/^installed / /p')
+missing=""
+there=" $(echo $there) "
+for package in $packages; do
+	case "$there" in *" $package "*) ;; *) missing="$missing $package" ;; esac
+done
+[ -z "$missing" ] && exit 0
+
+install="apt-get install -y --no-install-recommends$missing"
+if [ "$(id -u)" = 0 ]; then
+	as_root=""
+elif command -v sudo >/dev/null 2>&1 && { sudo -n true 2>/dev/null || [ -t 0 ]; }; then
+	as_root="sudo"
+else
+	echo "These packages are missing, and neither root nor sudo is at hand. As root, type:" >&2
+	echo "    apt-get update && $install" >&2
+	exit 1
+fi
+echo "installing:$missing" >&2
+$as_root apt-get update -qq
+$as_root env DEBIAN_FRONTEND=noninteractive $install

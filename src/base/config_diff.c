@@ -50,7 +50,7 @@ static void listens_diff(struct diff *d, const struct settings *of, const struct
 		buf_reset(&d->name), buf_reset(&d->before), buf_reset(&d->after);
 		buf_addz(&d->name, "listen");
 		settings_listen_print(&of->listens[i], came ? &d->after : &d->before);
-		tell(d, true, SETTING_SUPERVISOR);
+		tell(d, false, SETTING_SUPERVISOR | SETTING_FRONTEND);
 	}
 }
 

@@ -322,8 +322,8 @@ static void test_diff(void **state)
 	assert_string_equal(text_of(&seen), "admin:  -> a@x.example\n"
 					    "limits message: 5MB -> 6MB\n"
 					    "store map: 1TiB -> 2TiB (restart)\n"
-					    "listen: smtp 25 ->  (restart)\n"
-					    "listen:  -> imap 127.0.0.1:1143 (restart)\n"
+					    "listen: smtp 25 -> \n"
+					    "listen:  -> imap 127.0.0.1:1143\n"
 					    "domain: x.example -> x.example catchall a@x.example\n"
 					    "domain: y.example -> \n"
 					    "domain:  -> z.example\n");

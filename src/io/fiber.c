@@ -164,7 +164,6 @@ struct fiber *fiber_start(const char *name, fiber_fn *fn, void *arg)
 	f->parked_since = l->now;
 #if defined(__x86_64__)
 	uint64_t *sp = (uint64_t *)(void *)top;
-	*--sp = 0;                                  /* keeps the stack aligned as after a call */
 	*--sp = (uint64_t)(uintptr_t)fiber_boot;    /* return address */
 	*--sp = 0;                                  /* rbp: ends frame-pointer walks */
 	*--sp = 0;                                  /* rbx */

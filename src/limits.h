@@ -66,6 +66,7 @@
 #define LIMIT_INTENT_BLOCKS   512     /* entry blocks one intent changes; the group stays short for others */
 #define LIMIT_INTENT_MESSAGES 2048    /* message rows one intent changes */
 #define LIMIT_COPY            100000  /* messages of one COPY, which is one intent */
+#define LIMIT_APPEND_MESSAGES 100     /* messages of one APPEND (MULTIAPPEND) */
 #define LIMIT_MESSAGE_ENTRIES 100     /* mailboxes that share one message row; the next copy gets a row of its own */
 #define LIMIT_EXPUNGED_DAYS   30      /* expunged messages can be restored so long */
 #define LIMIT_CHANGE_DAYS     90      /* change rows are kept so long, QRESYNC (RFC 7162) */
@@ -93,3 +94,28 @@
 #define LIMIT_IMAP_ARENA         4194304  /* memory of a command: a line of 65,536 bytes parses to at most some 3 MiB */
 #define LIMIT_IMAP_SKIP          67108864 /* bytes of a refused literal that are read over before the session ends */
 #define LIMIT_IMAP_DEPTH         50       /* parentheses and NOTs of SEARCH */
+
+/* smtp */
+#define LIMIT_SMTP_LINE       2048  /* command line: 512 (RFC 5321 4.5.3.1.4) and what SIZE, DSN, AUTH= and SMTPUTF8 add */
+#define LIMIT_SMTP_AUTH       12288 /* AUTH command and its lines: RFC 4954 3 and 4 */
+#define LIMIT_SMTP_REPLY      512   /* reply line with its end: RFC 5321 4.5.3.1.5 */
+#define LIMIT_SMTP_RECIPIENTS 10000 /* accepted ones of one transaction; the setting is lower */
+#define LIMIT_SMTP_RECIPIENT  2048  /* arena bytes of one: path, ORCPT (RFC 3461 4.2: 500), list while it grows */
+#define LIMIT_SMTP_REFUSED    100   /* refused recipients between two messages: more is address guessing */
+#define LIMIT_SMTP_LOGINS     5     /* failed log-ins of a session; `auth` has limits over all */
+#define LIMIT_SMTP_USER       320   /* bytes of a log-in name: an address */
+#define LIMIT_SMTP_SECRET     1024  /* bytes of a password or token */
+#define LIMIT_SMTP_ENVID      100   /* RFC 3461 4.4 */
+#define LIMIT_SMTP_ORCPT      500   /* RFC 3461 4.2 */
+
+/* auth */
+#define LIMIT_SELFSIGNED_NAMES 100   /* names of a certificate made for a start without any */
+#define LIMIT_SECRET           1024  /* bytes of a password or token; RFC 4616 sets none, more is an attack on the hash */
+#define LIMIT_VERIFIERS        16    /* verifiers of one account: password, app passwords */
+#define LIMIT_CREDENTIAL       8192  /* bytes of one account's record */
+#define LIMIT_HASH_QUEUE       64    /* checks waiting for a hash: at 33 ms and two threads about a second */
+#define LIMIT_HASH_KNOWN       64    /* and as many more for addresses with a recent good log-in */
+#define LIMIT_HASH_THREADS     4     /* hashes at once: 19 MiB each */
+#define LIMIT_RECENT           16384 /* remembered good and bad secrets, 48 bytes each */
+#define LIMIT_TICKETS          4096  /* one-time tickets not yet redeemed; they live a minute */
+#define LIMIT_GUESS_ADDRESSES  16384 /* addresses whose failures are counted */

@@ -63,6 +63,9 @@
 #define LIMIT_ALIAS_TARGETS   50      /* targets of one alias: its row stays under a few pages */
 #define LIMIT_ALIAS_OWNERS    20
 #define LIMIT_LOCALPART       64      /* RFC 5321 4.5.3.1.1 */
+#define LIMIT_LOGIN_NAMES     256     /* accounts kept of one bare log-in name: all that matters is one or several */
+#define LIMIT_LANGUAGE        35      /* BCP 47 4.4.1 */
+#define LIMIT_DISPLAY_NAME    200     /* bytes; it stands in the account row, written at each delivery */
 #define LIMIT_INTENT_BLOCKS   512     /* entry blocks one intent changes; the group stays short for others */
 #define LIMIT_INTENT_MESSAGES 2048    /* message rows one intent changes */
 #define LIMIT_COPY            100000  /* messages of one COPY, which is one intent */
@@ -94,6 +97,7 @@
 #define LIMIT_IMAP_ARENA         4194304  /* memory of a command: a line of 65,536 bytes parses to at most some 3 MiB */
 #define LIMIT_IMAP_SKIP          67108864 /* bytes of a refused literal that are read over before the session ends */
 #define LIMIT_IMAP_DEPTH         50       /* parentheses and NOTs of SEARCH */
+#define LIMIT_IMAP_NAME          4096     /* bytes of a mailbox name or pattern on the wire; the store takes less */
 
 /* smtp */
 #define LIMIT_SMTP_LINE       2048  /* command line: 512 (RFC 5321 4.5.3.1.4) and what SIZE, DSN, AUTH= and SMTPUTF8 add */
@@ -119,3 +123,19 @@
 #define LIMIT_RECENT           16384 /* remembered good and bad secrets, 48 bytes each */
 #define LIMIT_TICKETS          4096  /* one-time tickets not yet redeemed; they live a minute */
 #define LIMIT_GUESS_ADDRESSES  16384 /* addresses whose failures are counted */
+
+/* roles */
+#define LIMIT_ENVELOPE_RECIPIENTS 10000  /* the most that `limits recipients` can be set to */
+#define LIMIT_SUBMITTERS          65536  /* logged-in submission sessions the backend remembers */
+#define LIMIT_SUMMARY_TRANSFER    1310720 /* a summary between roles: LIMIT_MAIL_SUMMARY and room to spare */
+
+/* admin */
+#define LIMIT_ADMIN_ARENA    8388608 /* a call's memory: all mailboxes of an account at their limits */
+#define LIMIT_ADMIN_STATUS   65536   /* the supervisor's answer about all roles */
+#define LIMIT_ADMIN_TEXT     4096    /* bytes of one parameter */
+#define LIMIT_ADMIN_TEXTS    1000    /* texts of one parameter */
+#define LIMIT_ADMIN_STRANGER 4096    /* a frame of a local user who may not administer */
+#define LIMIT_ADMIN_IDLE_MS  300000  /* silence between two requests */
+#define LIMIT_ADMIN_FRAME_MS 30000   /* from the first byte of a frame to its last */
+#define LIMIT_PASSWORD       1000    /* bytes; below the 1,024 that a message to `auth` holds */
+#define LIMIT_PASSWORD_MIN   8       /* NIST SP 800-63B 5.1.1.2 */

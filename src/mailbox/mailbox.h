@@ -61,11 +61,10 @@ struct mailbox_message {     /* of the message row */
 	int64_t internal_us; /* INTERNALDATE, microseconds UTC */
 	int16_t internal_zone_min;
 	int64_t received_us; /* came into the store */
-	int64_t saved_us;    /* SAVEDATE (RFC 8514): put into its present mailbox */
 	uint64_t thread;
 	uint32_t size;
 	uint8_t delivery_id[16]; /* queue id it was delivered under; all zero for APPEND */
-	slice entries;           /* mailbox_message_entry walks it */
+	slice places;            /* mailbox_message_place takes the next off; false at the end */
 };
 
 /* ---- one mailbox ---- */
@@ -110,7 +109,7 @@ struct mailbox_entry_scan {
 	struct store_scan scan;
 	uint32_t account, mailbox, from, to;
 	unsigned n, at;
-	bool done;
+	bool started, done;
 	uint8_t prefix[16];
 	struct mailbox_entry entries[MAILBOX_BLOCK];
 };
@@ -126,8 +125,12 @@ int mailbox_entry_get(struct store_snap *snap, uint32_t account, uint32_t mailbo
 
 int mailbox_message_get(
 	struct store_snap *snap, uint32_t account, uint64_t message, struct mailbox_message *ret, err *e);
-/* Takes the next (mailbox, uid) off m->entries; false at the end. */
-bool mailbox_message_entry(struct mailbox_message *m, uint32_t *ret_mailbox, uint32_t *ret_uid);
+struct message_place { /* where a message lies */
+	uint32_t mailbox, uid;
+	int64_t saved_us; /* SAVEDATE (RFC 8514) */
+};
+/* Takes the next place off; false at the end. */
+bool mailbox_message_place(struct mailbox_message *m, struct message_place *ret);
 
 /*
  * Summaries are stored compressed. A codec holds zstd's working memory (some 100 KiB): one a loop, shared by

@@ -1,0 +1,65 @@
+#include "imap/capability.h"
+#include "base/cleanup.h"
+
+enum when {
+	EARLY = 1,    /* before login */
+	STARTTLS = 2, /* before login, while TLS can be started */
+	OPEN = 4,     /* before login, where passwords are taken */
+	CLOSED = 8,   /* before login, where they are not */
+	LATE = 16,    /* after login */
+};
+
+static const struct {
+	slice name;
+	unsigned when;
+} capabilities[] = {
+	{SLICE_INIT("IMAP4rev1"), EARLY | LATE},
+	{SLICE_INIT("IMAP4rev2"), EARLY | LATE},
+	{SLICE_INIT("LITERAL+"), EARLY | LATE},
+	{SLICE_INIT("SASL-IR"), EARLY},
+	{SLICE_INIT("ID"), EARLY | LATE},
+	{SLICE_INIT("ENABLE"), EARLY | LATE},
+	{SLICE_INIT("STARTTLS"), STARTTLS},
+	{SLICE_INIT("LOGINDISABLED"), CLOSED},
+	{SLICE_INIT("AUTH=PLAIN"), OPEN},
+	{SLICE_INIT("AUTH=LOGIN"), OPEN},
+	{SLICE_INIT("IDLE"), EARLY | LATE},
+	{SLICE_INIT("NAMESPACE"), LATE},
+	{SLICE_INIT("CHILDREN"), LATE},
+	{SLICE_INIT("SPECIAL-USE"), LATE},
+	{SLICE_INIT("CREATE-SPECIAL-USE"), LATE},
+	{SLICE_INIT("LIST-EXTENDED"), LATE},
+	{SLICE_INIT("LIST-STATUS"), LATE},
+	{SLICE_INIT("STATUS=SIZE"), LATE},
+	{SLICE_INIT("UNSELECT"), LATE},
+	{SLICE_INIT("UIDPLUS"), LATE},
+	{SLICE_INIT("MOVE"), LATE},
+	{SLICE_INIT("ESEARCH"), LATE},
+	{SLICE_INIT("SEARCHRES"), LATE},
+};
+
+static void list(struct buf *out, unsigned when)
+{
+	bool blank = false;
+
+	for (size_t i = 0; i < COUNT_OF(capabilities); i++) {
+		if (!(capabilities[i].when & when))
+			continue;
+		if (blank)
+			buf_add_c(out, ' ');
+		buf_add(out, capabilities[i].name);
+		blank = true;
+	}
+}
+
+void imap_capability_login(struct buf *out, struct imap_capable now)
+{
+	list(out, EARLY | (now.starttls ? STARTTLS : 0u) | (now.login ? OPEN : CLOSED));
+}
+
+void imap_capability_session(struct buf *out, uint64_t appendlimit)
+{
+	list(out, LATE);
+	buf_addz(out, " APPENDLIMIT=");
+	buf_add_u64(out, appendlimit);
+}

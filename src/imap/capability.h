@@ -1,0 +1,12 @@
+/* What is announced (RFC 9051 7.2.2): one list, and only what holds at that moment. */
+#pragma once
+#include "base/buf.h"
+
+struct imap_capable {  /* before login */
+	bool starttls; /* may be started now */
+	bool login;    /* a password may be sent now */
+};
+
+/* "IMAP4rev1 ...", without the word CAPABILITY. */
+void imap_capability_login(struct buf *out, struct imap_capable now);
+void imap_capability_session(struct buf *out, uint64_t appendlimit);

@@ -1,0 +1,144 @@
+#include "imap/write.h"
+#include "base/cleanup.h"
+
+static const struct {
+	slice name;
+	uint8_t bit;
+} flag_names[] = {
+	{SLICE_INIT("\\Answered"), FLAG_ANSWERED},
+	{SLICE_INIT("\\Flagged"), FLAG_FLAGGED},
+	{SLICE_INIT("\\Deleted"), FLAG_DELETED},
+	{SLICE_INIT("\\Seen"), FLAG_SEEN},
+	{SLICE_INIT("\\Draft"), FLAG_DRAFT},
+};
+
+static const slice use_names[] = {
+	[USE_NONE] = SLICE_INIT(""),
+	[USE_DRAFTS] = SLICE_INIT("\\Drafts"),
+	[USE_SENT] = SLICE_INIT("\\Sent"),
+	[USE_TRASH] = SLICE_INIT("\\Trash"),
+	[USE_JUNK] = SLICE_INIT("\\Junk"),
+	[USE_ARCHIVE] = SLICE_INIT("\\Archive"),
+	[USE_ALL] = SLICE_INIT("\\All"),
+	[USE_FLAGGED] = SLICE_INIT("\\Flagged"),
+	[USE_IMPORTANT] = SLICE_INIT("\\Important"),
+};
+
+static bool quotable(slice s)
+{
+	if (s.n > 1000)
+		return false;
+	for (size_t i = 0; i < s.n; i++) {
+		if (s.p[i] == 0 || s.p[i] == '\r' || s.p[i] == '\n')
+			return false;
+	}
+	return true;
+}
+
+void imap_write_string(struct buf *out, slice s)
+{
+	if (!quotable(s)) {
+		buf_add_c(out, '{');
+		imap_write_u64(out, s.n);
+		buf_add(out, S("}\r\n"));
+		for (size_t i = 0; i < s.n; i++)
+			buf_add_c(out, s.p[i] ? s.p[i] : '?');
+		return;
+	}
+	buf_add_c(out, '"');
+	for (size_t i = 0; i < s.n; i++) {
+		if (s.p[i] == '"' || s.p[i] == '\\')
+			buf_add_c(out, '\\');
+		buf_add_c(out, s.p[i]);
+	}
+	buf_add_c(out, '"');
+}
+
+void imap_write_u64(struct buf *out, uint64_t v)
+{
+	char digits[20];
+	size_t at = sizeof digits;
+
+	do {
+		digits[--at] = (char)('0' + v % 10);
+		v /= 10;
+	} while (v > 0);
+	buf_add(out, slice_make(digits + at, sizeof digits - at));
+}
+
+void imap_write_uids(struct buf *out, const struct uidset *set)
+{
+	for (uint32_t i = 0; i < set->n; i++) {
+		if (i > 0)
+			buf_add_c(out, ',');
+		imap_write_u64(out, set->ranges[i].first);
+		if (set->ranges[i].last != set->ranges[i].first) {
+			buf_add_c(out, ':');
+			imap_write_u64(out, set->ranges[i].last);
+		}
+	}
+}
+
+void imap_write_flags(
+	struct buf *out, uint8_t flags, uint64_t keywords, const struct mailbox_row *keywords_of)
+{
+	bool blank = false;
+
+	for (size_t i = 0; i < COUNT_OF(flag_names); i++) {
+		if (!(flags & flag_names[i].bit))
+			continue;
+		if (blank)
+			buf_add_c(out, ' ');
+		buf_add(out, flag_names[i].name);
+		blank = true;
+	}
+	for (unsigned bit = 0; keywords != 0 && keywords_of; bit++, keywords >>= 1) {
+		slice name = keywords & 1 ? mailbox_keyword_name(keywords_of, bit) : (slice){NULL, 0};
+
+		if (name.n == 0)
+			continue;
+		if (blank)
+			buf_add_c(out, ' ');
+		buf_add(out, name);
+		blank = true;
+	}
+}
+
+uint8_t imap_flag_bit(slice name)
+{
+	for (size_t i = 0; i < COUNT_OF(flag_names); i++) {
+		if (slice_ieq(name, flag_names[i].name))
+			return flag_names[i].bit;
+	}
+	return 0;
+}
+
+slice imap_use_name(enum mailbox_use use)
+{
+	return (size_t)use < COUNT_OF(use_names) ? use_names[use] : use_names[USE_NONE];
+}
+
+enum mailbox_use imap_use_of(slice name)
+{
+	for (size_t i = 1; i < COUNT_OF(use_names); i++) {
+		if (slice_ieq(name, use_names[i]))
+			return (enum mailbox_use)i;
+	}
+	return USE_NONE;
+}
+
+const char *imap_error_code(enum err_kind kind)
+{
+	static const char *const codes[] = {
+		[ERR_SYNTAX] = "[CANNOT] ",
+		[ERR_LIMIT] = "[LIMIT] ",
+		[ERR_DENIED] = "[CANNOT] ",
+		[ERR_MISSING] = "[NONEXISTENT] ",
+		[ERR_EXISTS] = "[ALREADYEXISTS] ",
+		[ERR_QUOTA] = "[OVERQUOTA] ",
+		[ERR_TEMP] = "[UNAVAILABLE] ",
+		[ERR_IO] = "[SERVERBUG] ",
+		[ERR_CORRUPT] = "[CORRUPTION] ",
+	};
+	return (size_t)kind < COUNT_OF(codes) && codes[kind] ? codes[kind] : "";
+}

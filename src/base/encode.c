@@ -1,188 +1,250 @@
 #include "base/encode.h"
 
-static const char alphabet64[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-static const char alphabet32[] = "0123456789abcdefghjkmnpqrstvwxyz";
+static const char base64_chars[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+static const char hex_chars[] = "0123456789abcdef";
+static const char base32_chars[] = "0123456789abcdefghjkmnpqrstvwxyz";
 
 void base64_encode(struct buf *out, slice in)
 {
 	const uint8_t *p = (const uint8_t *)in.p;
-	char *to = buf_room(out, (in.n + 2) / 3 * 4);
+	size_t left = in.n, n;
+	char *to;
 
+	if (__builtin_mul_overflow(in.n / 3 + (in.n % 3 != 0), 4, &n))
+		n = SIZE_MAX; /* no buffer is so large: it fails as any other too small */
+	to = buf_room(out, n);
 	if (!to)
 		return;
-	buf_grow(out, (in.n + 2) / 3 * 4);
-	for (size_t i = 0; i < in.n; i += 3) {
-		size_t have = in.n - i;
-		uint32_t v = (uint32_t)p[i] << 16 | (have > 1 ? (uint32_t)p[i + 1] << 8 : 0) | (have > 2 ? p[i + 2] : 0);
+	for (; left > 0; p += 3, to += 4) {
+		uint32_t v =
+			(uint32_t)p[0] << 16 | (left > 1 ? (uint32_t)p[1] << 8 : 0) | (left > 2 ? p[2] : 0);
 
-		*to++ = alphabet64[v >> 18];
-		*to++ = alphabet64[v >> 12 & 63];
-		*to++ = have > 1 ? alphabet64[v >> 6 & 63] : '=';
-		*to++ = have > 2 ? alphabet64[v & 63] : '=';
+		to[0] = base64_chars[v >> 18];
+		to[1] = base64_chars[v >> 12 & 63];
+		to[2] = left > 1 ? base64_chars[v >> 6 & 63] : '=';
+		to[3] = left > 2 ? base64_chars[v & 63] : '=';
+		left -= left > 2 ? 3 : left;
 	}
+	buf_grow(out, n);
 }
 
-static int value64(char c)
+/* 0 to 63, or 255 for what is not in the alphabet. */
+static uint8_t base64_value(char c)
 {
-	return c >= 'A' && c <= 'Z'   ? c - 'A'
-	       : c >= 'a' && c <= 'z' ? c - 'a' + 26
-	       : c >= '0' && c <= '9' ? c - '0' + 52
-	       : c == '+'             ? 62
-	       : c == '/'             ? 63
-	                              : -1;
+	if (c >= 'A' && c <= 'Z')
+		return (uint8_t)(c - 'A');
+	if (c >= 'a' && c <= 'z')
+		return (uint8_t)(c - 'a' + 26);
+	if (ascii_is_digit(c))
+		return (uint8_t)(c - '0' + 52);
+	return c == '+' ? 62 : c == '/' ? 63 : 255;
 }
 
 bool base64_decode(struct buf *out, slice in)
 {
+	size_t pads = 0, n;
+	uint32_t bits = 0;
+	char *to;
+
 	if (in.n % 4 != 0)
 		return false;
-	size_t pad = in.n && in.p[in.n - 1] == '=' ? (in.p[in.n - 2] == '=' ? 2 : 1) : 0;
+	if (in.n == 0)
+		return true;
+	while (pads < 2 && in.p[in.n - 1 - pads] == '=')
+		pads++;
+	n = in.n / 4 * 3 - pads;
+	to = buf_room(out, n);
+	if (!to)
+		return false;
+	for (size_t i = 0; i < in.n - pads; i++) {
+		uint8_t v = base64_value(in.p[i]);
 
-	for (size_t i = 0; i < in.n; i += 4) {
-		size_t n = i + 4 == in.n ? 4 - pad : 4;
-		uint32_t v = 0;
-
-		for (size_t k = 0; k < 4; k++) {
-			int d = k < n ? value64(in.p[i + k]) : 0;
-
-			if (d < 0)
-				return false;
-			v = v << 6 | (uint32_t)d;
-		}
-		if ((n == 2 && (v & 0xffff)) || (n == 3 && (v & 0xff)))
-			return false; /* bits that no encoder leaves */
-		char bytes[3] = {(char)(v >> 16), (char)(v >> 8), (char)v};
-		buf_add(out, slice_make(bytes, n - 1));
+		if (v > 63)
+			return false;
+		bits = bits << 6 | v;
+		if (i % 4 != 0)
+			*to++ = (char)(bits >> (6 - i % 4 * 2));
 	}
-	return !out->failed;
+	/* The last character of a padded group has bits that no byte takes: they must be zero. */
+	if (pads && bits & (pads == 1 ? 3 : 15))
+		return false;
+	buf_grow(out, n);
+	return true;
 }
 
 void hex_encode(struct buf *out, slice in)
 {
+	char *to = buf_room(out, in.n <= SIZE_MAX / 2 ? in.n * 2 : SIZE_MAX);
+
+	if (!to)
+		return;
 	for (size_t i = 0; i < in.n; i++) {
-		buf_add_c(out, "0123456789abcdef"[(uint8_t)in.p[i] >> 4]);
-		buf_add_c(out, "0123456789abcdef"[in.p[i] & 15]);
+		uint8_t b = (uint8_t)in.p[i];
+
+		*to++ = hex_chars[b >> 4];
+		*to++ = hex_chars[b & 15];
 	}
+	buf_grow(out, in.n * 2);
 }
 
 static int hex_value(char c)
 {
 	c = ascii_lower(c);
-	return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+	return ascii_is_digit(c) ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
 }
 
 bool hex_decode(struct buf *out, slice in)
 {
-	if (in.n % 2)
+	char *to;
+
+	if (in.n % 2 != 0)
+		return false;
+	to = buf_room(out, in.n / 2);
+	if (!to)
 		return false;
 	for (size_t i = 0; i < in.n; i += 2) {
 		int high = hex_value(in.p[i]), low = hex_value(in.p[i + 1]);
 
 		if (high < 0 || low < 0)
 			return false;
-		buf_add_c(out, (char)(high << 4 | low));
+		*to++ = (char)(high << 4 | low);
 	}
-	return !out->failed;
+	buf_grow(out, in.n / 2);
+	return true;
 }
 
-/* 26 digits hold 130 bits: the first stands for the upper three. */
+/* 26 characters hold 130 bits: the first one carries three. */
 void base32_id(const uint8_t id[16], char out[27])
 {
-	for (int i = 0; i < 26; i++) {
-		unsigned digit = 0;
+	uint32_t bits = 0;
+	unsigned have = 2;
+	size_t at = 0;
 
-		for (int b = 0; b < 5; b++) {
-			int bit = i * 5 + b - 2;
-
-			digit = digit << 1 | (bit < 0 ? 0u : (unsigned)id[bit / 8] >> (7 - bit % 8) & 1u);
-		}
-		out[i] = alphabet32[digit];
+	for (size_t i = 0; i < 16; i++) {
+		bits = bits << 8 | id[i];
+		for (have += 8; have >= 5; have -= 5)
+			out[at++] = base32_chars[bits >> (have - 5) & 31];
 	}
-	out[26] = 0;
+	out[at] = '\0';
+}
+
+static int base32_value(char c)
+{
+	const char *at;
+
+	c = ascii_lower(c);
+	if (c == 'o')
+		c = '0';
+	if (c == 'i' || c == 'l')
+		c = '1';
+	at = c ? memchr(base32_chars, c, sizeof base32_chars - 1) : NULL;
+	return at ? (int)(at - base32_chars) : -1;
 }
 
 bool base32_id_parse(slice in, uint8_t id[16])
 {
-	uint8_t got[16] = {0};
+	uint8_t bytes[16];
+	uint32_t bits = 0;
+	unsigned have = 0;
+	size_t at = 0;
 
 	if (in.n != 26)
 		return false;
-	for (int i = 0; i < 26; i++) {
-		const char *at = memchr(alphabet32, ascii_lower(in.p[i]), 32);
+	for (size_t i = 0; i < in.n; i++) {
+		int v = base32_value(in.p[i]);
 
-		if (!at)
+		if (v < 0 || (i == 0 && v > 7))
 			return false;
-		unsigned digit = (unsigned)(at - alphabet32);
-		for (int b = 0; b < 5; b++) {
-			int bit = i * 5 + b - 2;
-			unsigned v = digit >> (4 - b) & 1u;
-
-			if (bit < 0 && v)
-				return false;
-			if (bit >= 0)
-				got[bit / 8] = (uint8_t)(got[bit / 8] | v << (7 - bit % 8));
+		bits = bits << 5 | (uint32_t)v;
+		have += i == 0 ? 3 : 5;
+		if (have >= 8) {
+			have -= 8;
+			bytes[at++] = (uint8_t)(bits >> have);
 		}
 	}
-	memcpy(id, got, sizeof got);
+	memcpy(id, bytes, sizeof bytes);
 	return true;
 }
 
-/* Length of the sequence at the head of s, 0 when it is not valid. */
-static size_t sequence(slice s)
+/* True when the eight bytes at p are all ASCII. */
+static bool ascii_8(const char *p)
 {
-	const uint8_t *p = (const uint8_t *)s.p;
-	static const uint32_t least[] = {0, 0, 0x80, 0x800, 0x10000};
-	size_t n = p[0] < 0x80 ? 1 : (p[0] & 0xe0) == 0xc0 ? 2 : (p[0] & 0xf0) == 0xe0 ? 3 : (p[0] & 0xf8) == 0xf0 ? 4 : 0;
-	uint32_t v = n == 1 ? p[0] : n ? p[0] & (0x7fu >> n) : 0;
+	uint64_t v;
 
-	if (n == 0 || n > s.n)
-		return 0;
-	for (size_t i = 1; i < n; i++) {
-		if ((p[i] & 0xc0) != 0x80)
-			return 0;
-		v = v << 6 | (p[i] & 0x3fu);
-	}
-	return v < least[n] || v > 0x10ffff || (v >= 0xd800 && v <= 0xdfff) ? 0 : n;
+	memcpy(&v, p, sizeof v);
+	return (v & 0x8080808080808080) == 0;
 }
 
 bool ascii_only(slice s)
 {
 	size_t i = 0;
 
-	for (; i + 8 <= s.n; i += 8) {
-		uint64_t v;
-
-		memcpy(&v, s.p + i, 8);
-		if (v & 0x8080808080808080u)
-			return false;
-	}
+	while (s.n - i >= 8 && ascii_8(s.p + i))
+		i += 8;
 	for (; i < s.n; i++)
 		if ((uint8_t)s.p[i] > 127)
 			return false;
 	return true;
 }
 
+size_t utf8_next(slice s, uint32_t *ret_char)
+{
+	static const uint32_t lowest[] = {0, 0, 0x80, 0x800, 0x10000};
+	uint8_t lead = (uint8_t)s.p[0];
+	size_t n = lead < 0x80 ? 1 : lead >= 0xc2 && lead < 0xe0 ? 2 : lead >= 0xe0 && lead < 0xf0 ? 3 : 4;
+	uint32_t c = lead;
+
+	if (n == 4 && (lead < 0xf0 || lead > 0xf4))
+		return 0;
+	if (n > s.n)
+		return 0;
+	if (n > 1)
+		c &= 0x7fU >> n;
+	for (size_t i = 1; i < n; i++) {
+		uint8_t b = (uint8_t)s.p[i];
+
+		if ((b & 0xc0) != 0x80)
+			return 0;
+		c = c << 6 | (b & 0x3f);
+	}
+	if (c < lowest[n] || c > 0x10ffff || (c >= 0xd800 && c <= 0xdfff))
+		return 0;
+	*ret_char = c;
+	return n;
+}
+
 bool utf8_valid(slice s)
 {
-	while (s.n > 0) {
-		if ((uint8_t)s.p[0] < 0x80) {
-			s = slice_skip(s, 1);
+	size_t i = 0;
+
+	while (i < s.n) {
+		uint32_t c;
+		size_t n;
+
+		if (s.n - i >= 8 && ascii_8(s.p + i)) {
+			i += 8;
 			continue;
 		}
-		size_t n = sequence(s);
+		n = utf8_next(slice_skip(s, i), &c);
 		if (n == 0)
 			return false;
-		s = slice_skip(s, n);
+		i += n;
 	}
 	return true;
 }
 
 size_t utf8_cut(slice s, size_t max)
 {
-	size_t n = s.n < max ? s.n : max;
+	if (s.n <= max)
+		return s.n;
+	/* Where the byte after the cut goes on with a sequence, the cut goes before its lead. */
+	for (size_t back = 0; back < 4 && back <= max; back++) {
+		size_t at = max - back;
+		uint32_t c;
 
-	if (n < s.n)
-		while (n > 0 && ((uint8_t)s.p[n] & 0xc0) == 0x80)
-			n--;
-	return n;
+		if (((uint8_t)s.p[at] & 0xc0) == 0x80)
+			continue;
+		return back && utf8_next(slice_skip(s, at), &c) > back ? at : max;
+	}
+	return max;
 }

@@ -3,139 +3,176 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <sys/random.h>
-#ifdef __x86_64__
-#include <nmmintrin.h>
-#endif
 
-#define POLY 0x82f63b78u /* Castagnoli, reflected */
+/*
+ * CRC32C, reflected polynomial 0x82F63B78. A table entry is the XOR of the entries of its bits, so eight
+ * numbers a table say it all and the compiler makes the tables: entry i of table k is the CRC of the byte i
+ * followed by k zero bytes.
+ */
+#define CRC_E(i, a, b, c, d, e, f, g, h)                                                                     \
+	(((i)&1 ? a : 0) ^ ((i)&2 ? b : 0) ^ ((i)&4 ? c : 0) ^ ((i)&8 ? d : 0) ^ ((i)&16 ? e : 0) ^          \
+		((i)&32 ? f : 0) ^ ((i)&64 ? g : 0) ^ ((i)&128 ? h : 0))
+#define CRC_4(i, ...)                                                                                        \
+	CRC_E(i, __VA_ARGS__), CRC_E(i + 1, __VA_ARGS__), CRC_E(i + 2, __VA_ARGS__), CRC_E(i + 3, __VA_ARGS__)
+#define CRC_16(i, ...)                                                                                       \
+	CRC_4(i, __VA_ARGS__), CRC_4(i + 4, __VA_ARGS__), CRC_4(i + 8, __VA_ARGS__),                         \
+		CRC_4(i + 12, __VA_ARGS__)
+#define CRC_64(i, ...)                                                                                       \
+	CRC_16(i, __VA_ARGS__), CRC_16(i + 16, __VA_ARGS__), CRC_16(i + 32, __VA_ARGS__),                    \
+		CRC_16(i + 48, __VA_ARGS__)
+#define CRC_TABLE(...)                                                                                       \
+	{                                                                                                    \
+		CRC_64(0, __VA_ARGS__), CRC_64(64, __VA_ARGS__), CRC_64(128, __VA_ARGS__),                   \
+			CRC_64(192, __VA_ARGS__)                                                             \
+	}
 
-struct tables {
-	uint32_t t[8][256];
-	uint64_t seed[2];
-	bool hardware;
+static const uint32_t crc_table[8][256] = {
+	CRC_TABLE(0xf26b8303, 0xe13b70f7, 0xc79a971f, 0x8ad958cf, 0x105ec76f, 0x20bd8ede, 0x417b1dbc,
+		0x82f63b78),
+	CRC_TABLE(0x13a29877, 0x274530ee, 0x4e8a61dc, 0x9d14c3b8, 0x3fc5f181, 0x7f8be302, 0xff17c604,
+		0xfbc3faf9),
+	CRC_TABLE(0xa541927e, 0x4f6f520d, 0x9edea41a, 0x38513ec5, 0x70a27d8a, 0xe144fb14, 0xc76580d9,
+		0x8b277743),
+	CRC_TABLE(0xdd45aab8, 0xbf672381, 0x7b2231f3, 0xf64463e6, 0xe964b13d, 0xd725148b, 0xaba65fe7,
+		0x52a0c93f),
+	CRC_TABLE(0x38116fac, 0x7022df58, 0xe045beb0, 0xc5670b91, 0x8f2261d3, 0x1ba8b557, 0x37516aae,
+		0x6ea2d55c),
+	CRC_TABLE(0xef306b19, 0xdb8ca0c3, 0xb2f53777, 0x6006181f, 0xc00c303e, 0x85f4168d, 0x0e045beb,
+		0x1c08b7d6),
+	CRC_TABLE(0x68032cc8, 0xd0065990, 0xa5e0c5d1, 0x4e2dfd53, 0x9c5bfaa6, 0x3d5b83bd, 0x7ab7077a,
+		0xf56e0ef4),
+	CRC_TABLE(0x493c7d27, 0x9278fa4e, 0x211d826d, 0x423b04da, 0x847609b4, 0x0d006599, 0x1a00cb32,
+		0x34019664),
 };
 
-static struct tables tables;
-static pthread_once_t once = PTHREAD_ONCE_INIT;
-
-static void make_tables(void)
-{
-	for (uint32_t i = 0; i < 256; i++) {
-		uint32_t c = i;
-
-		for (int k = 0; k < 8; k++)
-			c = c & 1 ? c >> 1 ^ POLY : c >> 1;
-		tables.t[0][i] = c;
-	}
-	for (uint32_t i = 0; i < 256; i++)
-		for (int k = 1; k < 8; k++)
-			tables.t[k][i] = tables.t[k - 1][i] >> 8 ^ tables.t[0][tables.t[k - 1][i] & 255];
-	random_bytes(tables.seed, sizeof tables.seed);
-#ifdef __x86_64__
-	tables.hardware = __builtin_cpu_supports("sse4.2");
-#endif
-}
-
-static uint64_t load64(const uint8_t *p)
+static uint64_t load_le64(const uint8_t *p)
 {
 	uint64_t v;
 
 	memcpy(&v, p, sizeof v);
+#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
+	v = __builtin_bswap64(v);
+#endif
 	return v;
 }
 
-#ifdef __x86_64__
-__attribute__((target("sse4.2"))) static uint32_t crc_hardware(uint32_t crc, const uint8_t *p, size_t n)
+uint32_t crc32c_portable(uint32_t crc, const void *data, size_t n)
 {
-	uint64_t c = crc;
+	const uint8_t *p = data;
+
+	crc = ~crc;
+	for (; n >= 8; p += 8, n -= 8) {
+		uint64_t v = load_le64(p) ^ crc;
+
+		crc = 0;
+		for (unsigned i = 0; i < 8; i++)
+			crc ^= crc_table[7 - i][v >> 8 * i & 255];
+	}
+	for (; n; p++, n--)
+		crc = crc_table[0][(crc ^ *p) & 255] ^ crc >> 8;
+	return ~crc;
+}
+
+#ifdef __x86_64__
+__attribute__((target("sse4.2"))) static uint32_t crc32c_sse(uint32_t crc, const void *data, size_t n)
+{
+	const uint8_t *p = data;
+	uint64_t c = ~crc;
+	uint32_t tail;
 
 	for (; n >= 8; p += 8, n -= 8)
-		c = _mm_crc32_u64(c, load64(p));
-	for (; n > 0; p++, n--)
-		c = _mm_crc32_u8((uint32_t)c, *p);
-	return (uint32_t)c;
+		c = __builtin_ia32_crc32di(c, load_le64(p));
+	tail = (uint32_t)c;
+	for (; n; p++, n--)
+		tail = __builtin_ia32_crc32qi(tail, *p);
+	return ~tail;
 }
 #endif
-
-static uint32_t crc_tables(uint32_t c, const uint8_t *p, size_t n)
-{
-	const uint32_t(*t)[256] = tables.t;
-
-	for (; n >= 8; p += 8, n -= 8) { /* little-endian machines only: x86-64 and arm64 */
-		uint64_t v = load64(p) ^ c;
-
-		c = t[7][v & 255] ^ t[6][v >> 8 & 255] ^ t[5][v >> 16 & 255] ^ t[4][v >> 24 & 255] ^
-		    t[3][v >> 32 & 255] ^ t[2][v >> 40 & 255] ^ t[1][v >> 48 & 255] ^ t[0][v >> 56];
-	}
-	for (; n > 0; p++, n--)
-		c = c >> 8 ^ t[0][(c ^ *p) & 255];
-	return c;
-}
 
 uint32_t crc32c(uint32_t crc, const void *p, size_t n)
 {
-	pthread_once(&once, make_tables);
 #ifdef __x86_64__
-	if (tables.hardware)
-		return ~crc_hardware(~crc, p, n);
+	if (__builtin_cpu_supports("sse4.2"))
+		return crc32c_sse(crc, p, n);
 #endif
-	return ~crc_tables(~crc, p, n);
+	return crc32c_portable(crc, p, n);
 }
 
-static uint64_t rotl(uint64_t v, int k)
+struct sip {
+	uint64_t a, b, c, d;
+};
+
+static uint64_t rotl(uint64_t v, unsigned by)
 {
-	return v << k | v >> (64 - k);
+	return v << by | v >> (64 - by);
 }
 
-static void sip_round(uint64_t v[4])
+static void sip_round(struct sip *s)
 {
-	v[0] += v[1], v[1] = rotl(v[1], 13) ^ v[0], v[0] = rotl(v[0], 32);
-	v[2] += v[3], v[3] = rotl(v[3], 16) ^ v[2];
-	v[0] += v[3], v[3] = rotl(v[3], 21) ^ v[0];
-	v[2] += v[1], v[1] = rotl(v[1], 17) ^ v[2], v[2] = rotl(v[2], 32);
+	s->a += s->b, s->b = rotl(s->b, 13) ^ s->a, s->a = rotl(s->a, 32);
+	s->c += s->d, s->d = rotl(s->d, 16) ^ s->c;
+	s->a += s->d, s->d = rotl(s->d, 21) ^ s->a;
+	s->c += s->b, s->b = rotl(s->b, 17) ^ s->c, s->c = rotl(s->c, 32);
+}
+
+uint64_t hash_keyed(const uint64_t key[2], slice in)
+{
+	struct sip s = {
+		key[0] ^ 0x736f6d6570736575,
+		key[1] ^ 0x646f72616e646f6d,
+		key[0] ^ 0x6c7967656e657261,
+		key[1] ^ 0x7465646279746573,
+	};
+	const uint8_t *p = (const uint8_t *)in.p;
+	size_t left = in.n;
+	uint64_t last = (uint64_t)in.n << 56;
+
+	for (; left >= 8; p += 8, left -= 8) {
+		uint64_t m = load_le64(p);
+
+		s.d ^= m;
+		sip_round(&s);
+		s.a ^= m;
+	}
+	for (size_t i = 0; i < left; i++)
+		last |= (uint64_t)p[i] << 8 * i;
+	s.d ^= last;
+	sip_round(&s);
+	s.a ^= last;
+	s.c ^= 255;
+	for (int i = 0; i < 3; i++)
+		sip_round(&s);
+	return s.a ^ s.b ^ s.c ^ s.d;
+}
+
+/* Mutable by design: drawn once, then only read. */
+static uint64_t seed[2];
+static pthread_once_t seed_once = PTHREAD_ONCE_INIT;
+
+static void seed_draw(void)
+{
+	random_bytes(seed, sizeof seed);
 }
 
 uint64_t hash_seeded(slice s)
 {
-	pthread_once(&once, make_tables);
-	uint64_t k0 = tables.seed[0], k1 = tables.seed[1];
-	uint64_t v[4] = {k0 ^ 0x736f6d6570736575u, k1 ^ 0x646f72616e646f6du, k0 ^ 0x6c7967656e657261u,
-	        k1 ^ 0x7465646279746573u};
-	const uint8_t *p = (const uint8_t *)s.p;
-	uint64_t last = (uint64_t)s.n << 56;
-	size_t n = s.n;
-
-	for (; n >= 8; p += 8, n -= 8) {
-		uint64_t m = load64(p);
-
-		v[3] ^= m;
-		sip_round(v);
-		v[0] ^= m;
-	}
-	for (size_t i = 0; i < n; i++)
-		last |= (uint64_t)p[i] << 8 * i;
-	v[3] ^= last;
-	sip_round(v);
-	v[0] ^= last;
-	v[2] ^= 255;
-	for (int i = 0; i < 3; i++)
-		sip_round(v);
-	return v[0] ^ v[1] ^ v[2] ^ v[3];
+	pthread_once(&seed_once, seed_draw);
+	return hash_keyed(seed, s);
 }
 
 void random_bytes(void *p, size_t n)
 {
-	uint8_t *to = p;
+	char *at = p;
 
-	while (n > 0) {
-		ssize_t got = getrandom(to, n, 0);
+	while (n) {
+		ssize_t got = getrandom(at, n, 0);
 
-		if (got < 0 && errno != EINTR)
+		if (got < 0 && errno == EINTR)
+			continue;
+		if (got <= 0)
 			abort();
-		if (got > 0) {
-			to += got;
-			n -= (size_t)got;
-		}
+		at += got;
+		n -= (size_t)got;
 	}
 }
 

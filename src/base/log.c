@@ -1,177 +1,231 @@
 #include "base/log.h"
-#include "base/buf.h"
 #include "base/clock.h"
+#include "base/encode.h"
+#include <assert.h>
+#include <errno.h>
+#include <inttypes.h>
+#include <poll.h>
+#include <stdarg.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <unistd.h>
 
-#define LINE_MAX_BYTES 4096
-#define FIELD_MAX 512
+enum {
+	LINE_MAX_BYTES = 4096, /* PIPE_BUF: lines of several writers on one pipe do not mix */
+	FIELD_MAX_BYTES = 512,
+	TAIL_BYTES = 64, /* kept free for " cut=true dropped=N" and the end of the line */
+};
 
-/* The sink's state: the one place of the program where settings of the process live outside a struct. */
-static struct {
-	const char *role;
-	enum log_level max;
-	enum log_format format;
-	bool prefix;
-} sink = {"posthouse", LOG_INFO, LOG_FORMAT_LOGFMT, false};
-static atomic_ulong dropped;
-
-static const char *const level_names[] = {
-        [LOG_ERROR] = "error", [LOG_WARN] = "warn", [LOG_NOTICE] = "notice", [LOG_INFO] = "info", [LOG_DEBUG] = "debug"};
+/* Mutable by design: what log_setup said, and the lines lost since the last one that was written. */
+static _Atomic(const char *) log_role;
+static _Atomic(enum log_level) log_max = LOG_INFO;
+static _Atomic(enum log_format) log_format = LOG_FORMAT_LOGFMT;
+static _Atomic bool log_journal;
+static _Atomic uint64_t log_dropped;
 
 void log_setup(const char *role, enum log_level max, enum log_format format, bool journal_prefix)
 {
-	sink.role = role;
-	sink.max = max;
-	sink.format = format;
-	sink.prefix = journal_prefix;
+	atomic_store(&log_role, role);
+	atomic_store(&log_max, max);
+	atomic_store(&log_format, format);
+	atomic_store(&log_journal, journal_prefix);
 }
 
 bool log_wanted(enum log_level level)
 {
-	return level <= sink.max;
+	return level <= atomic_load_explicit(&log_max, memory_order_relaxed);
 }
 
+static const char *level_name(enum log_level level)
+{
+	static const char *const names[] = {
+		[LOG_ERROR] = "error",
+		[LOG_WARN] = "warn",
+		[LOG_NOTICE] = "notice",
+		[LOG_INFO] = "info",
+		[LOG_DEBUG] = "debug",
+	};
+
+	return level >= LOG_ERROR && level <= LOG_DEBUG ? names[level] : "error";
+}
+
+/* A line under construction. It grows to LINE_MAX_BYTES - TAIL_BYTES; `full` says that something did not fit.
+ */
 struct line {
-	char text[LINE_MAX_BYTES];
-	size_t n;
+	size_t n, limit;
+	bool json, full;
+	char p[LINE_MAX_BYTES];
 };
 
 static void put(struct line *l, slice s)
 {
-	size_t room = sizeof l->text - 2 - l->n; /* one for the line end, one for a closing quote */
-
-	s.n = s.n < room ? s.n : room;
-	if (s.n)
-		memcpy(l->text + l->n, s.p, s.n);
+	if (l->full || s.n > l->limit - l->n) {
+		l->full = true;
+		return;
+	}
+	memcpy(l->p + l->n, s.p, s.n);
 	l->n += s.n;
 }
 
-/* Length of a valid UTF-8 sequence at the head that is safe to show: no controls, no bidi, no line separators. */
-static size_t safe_length(slice s)
+/* For short things of known length. */
+__attribute__((format(printf, 2, 3))) static void putf(struct line *l, const char *fmt, ...)
 {
-	const uint8_t *p = (const uint8_t *)s.p;
+	char text[64];
+	va_list args;
+	int n;
 
-	if (p[0] >= 0x20 && p[0] < 0x7f)
-		return 1;
-	size_t n = (p[0] & 0xe0) == 0xc0 && p[0] >= 0xc3 ? 2 : (p[0] & 0xf0) == 0xe0 ? 3 : (p[0] & 0xf8) == 0xf0 ? 4 : 0;
-	if (p[0] == 0xc2 && s.n > 1 && p[1] >= 0xa0)
-		n = 2; /* c2 80..9f are controls */
-	if (n == 0 || n > s.n || p[0] > 0xf4)
-		return 0;
-	for (size_t i = 1; i < n; i++)
-		if ((p[i] & 0xc0) != 0x80)
-			return 0;
-	if ((p[0] == 0xe0 && p[1] < 0xa0) || (p[0] == 0xed && p[1] > 0x9f) || (p[0] == 0xf0 && p[1] < 0x90) ||
-	        (p[0] == 0xf4 && p[1] > 0x8f))
-		return 0;
-	if (p[0] == 0xe2 && p[1] == 0x80 && ((p[2] >= 0xa8 && p[2] <= 0xae) || (p[2] >= 0x8b && p[2] <= 0x8f)))
-		return 0; /* U+2028..202E, U+200B..200F */
-	if (p[0] == 0xe2 && p[1] == 0x81 && p[2] >= 0xa6 && p[2] <= 0xa9)
-		return 0; /* U+2066..2069 */
-	return n;
+	va_start(args, fmt);
+	n = vsnprintf(text, sizeof text, fmt, args);
+	va_end(args);
+	assert(n >= 0 && (size_t)n < sizeof text);
+	put(l, slice_make(text, (size_t)n));
 }
 
-static void put_quoted(struct line *l, slice s)
+/* What must not reach a terminal or a reader of lines as it is: controls, line separators, bidi marks. */
+static bool is_hostile(uint32_t c)
 {
-	bool json = sink.format == LOG_FORMAT_JSON;
-
-	s = slice_sub(s, 0, FIELD_MAX);
-	put(l, S("\""));
-	while (s.n > 0) {
-		size_t n = safe_length(s);
-		char hex[8];
-
-		if (n == 1 && (s.p[0] == '"' || s.p[0] == '\\')) {
-			put(l, S("\\"));
-			put(l, slice_sub(s, 0, 1));
-		} else if (n > 0) {
-			put(l, slice_sub(s, 0, n));
-		} else {
-			n = 1;
-			put(l, slice_make(hex, (size_t)snprintf(hex, sizeof hex, json ? "\\u%04x" : "\\x%02x",
-			                                (unsigned)(uint8_t)s.p[0])));
-		}
-		s = slice_skip(s, n);
-	}
-	if (l->n < sizeof l->text - 1)
-		l->text[l->n++] = '"';
+	return c < 0x20 || (c >= 0x7f && c < 0xa0) || c == 0x61c || c == 0x200e || c == 0x200f ||
+	       (c >= 0x2028 && c <= 0x202e) || (c >= 0x2066 && c <= 0x2069);
 }
 
-static bool is_plain(slice s)
+static bool is_plain(char c)
 {
-	if (s.n == 0 || s.n > FIELD_MAX)
-		return false;
-	for (size_t i = 0; i < s.n; i++)
-		if (s.p[i] <= ' ' || s.p[i] == '"' || s.p[i] == '=' || s.p[i] == '\\' || s.p[i] >= 0x7f)
-			return false;
-	return true;
+	return c >= 0x20 && c < 0x7f && c != '"' && c != '\\';
 }
 
-static void put_field(struct line *l, const struct log_field *f)
+static size_t put_escaped(struct line *l, slice s)
 {
-	char number[24];
-	bool json = sink.format == LOG_FORMAT_JSON;
+	uint32_t c;
+	size_t n = utf8_next(s, &c);
 
-	put(l, json ? S(",\"") : S(" "));
-	put(l, slice_of(f->name));
-	put(l, json ? S("\":") : S("="));
-	if (f->type == LOG_FIELD_SLICE) {
-		if (!json && is_plain(f->text))
-			put(l, f->text);
-		else
-			put_quoted(l, f->text);
+	if (n == 0 && l->json) /* JSON has no bytes, only characters */
+		put(l, S("\\ufffd"));
+	else if (n == 0)
+		putf(l, "\\x%02x", (unsigned)(uint8_t)s.p[0]);
+	else if (c == '"' || c == '\\')
+		putf(l, "\\%c", (int)c);
+	else if (c == '\n' || c == '\r' || c == '\t')
+		putf(l, "\\%c", c == '\n' ? 'n' : c == '\r' ? 'r' : 't');
+	else if (is_hostile(c))
+		putf(l, "\\u%04x", (unsigned)c);
+	else
+		put(l, slice_sub(s, 0, n));
+	return n ? n : 1;
+}
+
+static void put_value(struct line *l, slice s)
+{
+	size_t keep = utf8_cut(s, FIELD_MAX_BYTES);
+	bool cut = keep < s.n, bare = !l->json && s.n > 0 && !cut;
+
+	for (size_t i = 0; bare && i < s.n; i++)
+		bare = is_plain(s.p[i]) && s.p[i] != ' ' && s.p[i] != '=';
+	if (bare) {
+		put(l, s);
 		return;
 	}
-	int n = f->type == LOG_FIELD_U64 ? snprintf(number, sizeof number, "%llu", (unsigned long long)f->num)
-	                                 : snprintf(number, sizeof number, "%lld", (long long)f->num);
-	put(l, slice_make(number, (size_t)n));
+	put(l, S("\""));
+	for (s = slice_sub(s, 0, keep); s.n;) {
+		size_t n = 0;
+
+		while (n < s.n && is_plain(s.p[n]))
+			n++;
+		if (n)
+			put(l, slice_sub(s, 0, n));
+		else
+			n = put_escaped(l, s);
+		s = slice_skip(s, n);
+	}
+	put(l, cut ? S("...\"") : S("\""));
 }
 
-/* Days since 1970 to a civil date (proleptic Gregorian). */
-static void put_time(struct line *l)
+static void put_name(struct line *l, const char *name)
 {
-	int64_t us = clock_wall_us(), s = us / 1000000, days = s / 86400, rest = s % 86400;
-	int64_t z = days + 719468, era = z / 146097, doe = z - era * 146097;
-	int64_t yoe = (doe - doe / 1460 + doe / 36524 - doe / 146096) / 365, doy = doe - (365 * yoe + yoe / 4 - yoe / 100);
-	int64_t mp = (5 * doy + 2) / 153, d = doy - (153 * mp + 2) / 5 + 1, m = mp < 10 ? mp + 3 : mp - 9;
-	char text[48];
-	int n = snprintf(text, sizeof text, "%04lld-%02lld-%02lldT%02lld:%02lld:%02lld.%03lldZ",
-	        (long long)(yoe + era * 400 + (m <= 2)), (long long)m, (long long)d, (long long)(rest / 3600),
-	        (long long)(rest / 60 % 60), (long long)(rest % 60), (long long)(us % 1000000 / 1000));
+	put(l, l->json ? S(",\"") : S(" "));
+	put(l, slice_of(name));
+	put(l, l->json ? S("\":") : S("="));
+}
 
-	put(l, slice_make(text, (size_t)n));
+/* A field goes in whole or not at all: half an escape would spoil the line. False when it did not fit. */
+static bool put_field(struct line *l, const struct log_field *f)
+{
+	size_t start = l->n;
+	bool fits;
+
+	put_name(l, f->name);
+	if (f->type == LOG_FIELD_U64)
+		putf(l, "%" PRIu64, f->num);
+	else if (f->type == LOG_FIELD_I64)
+		putf(l, "%" PRId64, (int64_t)f->num);
+	else
+		put_value(l, f->text);
+	fits = !l->full;
+	if (!fits)
+		l->n = start;
+	l->full = false;
+	return fits;
+}
+
+/* RFC 3339 in UTC. Days to a date by eras of 400 years that begin in March, so that a leap day ends a year.
+ */
+static void put_time(struct line *l, int64_t us)
+{
+	uint64_t s = us > 0 ? (uint64_t)us / 1000000 : 0, day = s / 86400 + 719468;
+	uint64_t era_day = day % 146097;
+	uint64_t year = (era_day - era_day / 1460 + era_day / 36524 - era_day / 146096) / 365;
+	uint64_t year_day = era_day - (365 * year + year / 4 - year / 100);
+	uint64_t month = (5 * year_day + 2) / 153; /* 0 is March */
+	uint64_t month_day = year_day - (153 * month + 2) / 5 + 1;
+
+	year += day / 146097 * 400 + (month >= 10);
+	month += month < 10 ? 3 : (uint64_t)-9;
+	putf(l, "%04" PRIu64 "-%02" PRIu64 "-%02" PRIu64 "T", year, month, month_day);
+	putf(l, "%02" PRIu64 ":%02" PRIu64 ":%02" PRIu64 ".%06" PRIu64 "Z", s / 3600 % 24, s / 60 % 60,
+		s % 60, us > 0 ? (uint64_t)us % 1000000 : 0);
+}
+
+/* A full pipe must not stop the loop, and it may be one that others made: it is asked, not changed. */
+static bool write_line(const struct line *l)
+{
+	struct pollfd fd = {.fd = STDERR_FILENO, .events = POLLOUT};
+
+	if (poll(&fd, 1, 0) != 1 || !(fd.revents & POLLOUT))
+		return false;
+	return write(STDERR_FILENO, l->p, l->n) == (ssize_t)l->n;
 }
 
 void log_emit(enum log_level level, const char *event, const struct log_field *fields, size_t n)
 {
+	const char *role = atomic_load_explicit(&log_role, memory_order_relaxed);
 	struct line l;
-	bool json = sink.format == LOG_FORMAT_JSON;
-	char prefix[8];
-	unsigned long lost = atomic_load_explicit(&dropped, memory_order_relaxed);
+	uint64_t dropped;
+	bool cut = false;
+	int saved = errno;
 
 	l.n = 0;
-	if (sink.prefix)
-		put(&l, slice_make(prefix, (size_t)snprintf(prefix, sizeof prefix, "<%d>", (int)level)));
-	put(&l, json ? S("{\"time\":\"") : S("time="));
-	put_time(&l);
-	put(&l, json ? S("\",\"level\":\"") : S(" level="));
-	put(&l, slice_of(level_names[level]));
-	put(&l, json ? S("\",\"role\":\"") : S(" role="));
-	put(&l, slice_of(sink.role));
-	put(&l, json ? S("\",\"event\":\"") : S(" event="));
-	put(&l, slice_of(event));
-	put(&l, json ? S("\"") : S(""));
+	l.limit = sizeof l.p - TAIL_BYTES;
+	l.full = false;
+	l.json = atomic_load_explicit(&log_format, memory_order_relaxed) == LOG_FORMAT_JSON;
+	if (atomic_load_explicit(&log_journal, memory_order_relaxed))
+		putf(&l, "<%d>", (int)level);
+	put(&l, l.json ? S("{\"time\":\"") : S("time="));
+	put_time(&l, clock_wall_us());
+	if (l.json)
+		put(&l, S("\""));
+	put_field(&l, &F_STR("level", level_name(level)));
+	if (role)
+		put_field(&l, &F_STR("role", role));
+	put_field(&l, &F_STR("event", event));
 	for (size_t i = 0; i < n; i++)
-		put_field(&l, &fields[i]);
-	if (lost > 0)
-		put_field(&l, &F_U64("dropped", lost));
-	if (json)
-		put(&l, S("}"));
-	l.text[l.n++] = '\n';
-	if (write(STDERR_FILENO, l.text, l.n) == (ssize_t)l.n)
-		atomic_fetch_sub_explicit(&dropped, lost, memory_order_relaxed);
-	else
-		atomic_fetch_add_explicit(&dropped, 1, memory_order_relaxed);
+		cut |= !put_field(&l, &fields[i]);
+	l.limit = sizeof l.p;
+	if (cut)
+		put_field(&l, &F_U64("cut", 1));
+	dropped = atomic_exchange(&log_dropped, 0);
+	if (dropped)
+		put_field(&l, &F_U64("dropped", dropped));
+	put(&l, l.json ? S("}\n") : S("\n"));
+	if (!write_line(&l))
+		atomic_fetch_add(&log_dropped, dropped + 1);
+	errno = saved;
 }

@@ -5,22 +5,25 @@ bool slice_eq(slice a, slice b)
 	return a.n == b.n && (a.n == 0 || memcmp(a.p, b.p, a.n) == 0);
 }
 
-bool slice_ieq(slice a, slice b)
+static bool bytes_ieq(const char *a, const char *b, size_t n)
 {
-	if (a.n != b.n)
-		return false;
-	for (size_t i = 0; i < a.n; i++)
-		if (ascii_lower(a.p[i]) != ascii_lower(b.p[i]))
+	for (size_t i = 0; i < n; i++)
+		if (ascii_lower(a[i]) != ascii_lower(b[i]))
 			return false;
 	return true;
+}
+
+bool slice_ieq(slice a, slice b)
+{
+	return a.n == b.n && bytes_ieq(a.p, b.p, a.n);
 }
 
 int slice_cmp(slice a, slice b)
 {
 	size_t n = a.n < b.n ? a.n : b.n;
-	int rc = n ? memcmp(a.p, b.p, n) : 0;
+	int c = n ? memcmp(a.p, b.p, n) : 0;
 
-	return rc ? rc : (a.n > b.n) - (a.n < b.n);
+	return c ? c : (a.n > b.n) - (a.n < b.n);
 }
 
 bool slice_starts(slice s, slice head)
@@ -30,7 +33,7 @@ bool slice_starts(slice s, slice head)
 
 bool slice_istarts(slice s, slice head)
 {
-	return s.n >= head.n && slice_ieq(slice_sub(s, 0, head.n), head);
+	return s.n >= head.n && bytes_ieq(s.p, head.p, head.n);
 }
 
 bool slice_ends(slice s, slice tail)
@@ -45,49 +48,97 @@ bool slice_iends(slice s, slice tail)
 
 static bool is_blank(char c)
 {
-	return c == ' ' || c == '\t' || c == '\r' || c == '\n';
+	return c == ' ' || c == '\t';
+}
+
+static bool is_space(char c)
+{
+	return is_blank(c) || c == '\r' || c == '\n';
 }
 
 slice slice_trim(slice s)
 {
-	while (s.n > 0 && is_blank(s.p[0]))
+	while (s.n && is_space(s.p[0]))
 		s = slice_skip(s, 1);
-	while (s.n > 0 && is_blank(s.p[s.n - 1]))
+	while (s.n && is_space(s.p[s.n - 1]))
 		s.n--;
 	return s;
 }
 
 ptrdiff_t slice_find(slice hay, slice needle)
 {
+	const char *at;
+
 	if (needle.n == 0)
 		return 0;
-	const char *at = hay.n >= needle.n ? memmem(hay.p, hay.n, needle.p, needle.n) : NULL;
-
+	if (needle.n > hay.n)
+		return -1;
+	at = memmem(hay.p, hay.n, needle.p, needle.n);
 	return at ? at - hay.p : -1;
 }
 
-/* The next place where the first byte stands in either case; then the rest is compared. */
+/* Rabin-Karp over the folded bytes, modulo a prime: linear however hay and needle repeat themselves. */
+static ptrdiff_t ifind_hashed(slice hay, slice needle, size_t from)
+{
+	const uint64_t prime = 2147483647, base = 1000003;
+	uint64_t want = 0, have = 0, top = 1;
+
+	for (size_t i = 0; i < needle.n; i++) {
+		want = (want * base + (uint8_t)ascii_lower(needle.p[i])) % prime;
+		have = (have * base + (uint8_t)ascii_lower(hay.p[from + i])) % prime;
+		if (i > 0)
+			top = top * base % prime;
+	}
+	for (size_t i = from;; i++) {
+		uint64_t gone;
+
+		if (have == want && bytes_ieq(hay.p + i, needle.p, needle.n))
+			return (ptrdiff_t)i;
+		if (i + needle.n >= hay.n)
+			return -1;
+		gone = (uint8_t)ascii_lower(hay.p[i]) * top % prime;
+		have = (have + prime - gone) * base + (uint8_t)ascii_lower(hay.p[i + needle.n]);
+		have %= prime;
+	}
+}
+
+/* The first c at or after `from` among the first `end` bytes, or end. */
+static size_t next_c(slice s, size_t from, size_t end, char c)
+{
+	const char *at = from < end ? memchr(s.p + from, c, end - from) : NULL;
+
+	return at ? (size_t)(at - s.p) : end;
+}
+
 ptrdiff_t slice_ifind(slice hay, slice needle)
 {
+	char lower, upper;
+	size_t end, at_lower, at_upper, tries;
+
 	if (needle.n == 0)
 		return 0;
-	if (hay.n < needle.n)
+	if (needle.n > hay.n)
 		return -1;
-	char low = ascii_lower(needle.p[0]), up = ascii_upper(needle.p[0]);
-	size_t last = hay.n - needle.n;
+	end = hay.n - needle.n + 1; /* a match begins before here */
+	lower = ascii_lower(needle.p[0]);
+	upper = ascii_upper(needle.p[0]);
+	at_lower = next_c(hay, 0, end, lower);
+	at_upper = upper == lower ? end : next_c(hay, 0, end, upper);
+	/* Both are found by memchr. Many false starts mean text made to be slow. */
+	for (tries = 0;; tries++) {
+		size_t at = at_lower < at_upper ? at_lower : at_upper;
 
-	for (size_t i = 0; i <= last; i++) {
-		const char *a = memchr(hay.p + i, low, last - i + 1);
-		const char *b = low == up ? NULL : memchr(hay.p + i, up, a ? (size_t)(a - (hay.p + i)) : last - i + 1);
-		const char *at = b ? b : a;
-
-		if (!at)
+		if (at == end)
 			return -1;
-		i = (size_t)(at - hay.p);
-		if (slice_ieq(slice_make(at, needle.n), needle))
-			return (ptrdiff_t)i;
+		if (tries > 64 + at / 8)
+			return ifind_hashed(hay, needle, at);
+		if (bytes_ieq(hay.p + at, needle.p, needle.n))
+			return (ptrdiff_t)at;
+		if (at == at_lower)
+			at_lower = next_c(hay, at + 1, end, lower);
+		else
+			at_upper = next_c(hay, at + 1, end, upper);
 	}
-	return -1;
 }
 
 ptrdiff_t slice_find_c(slice hay, char c)
@@ -117,17 +168,16 @@ bool slice_cut(slice *in, char stop, slice *ret_head)
 
 bool slice_word(slice *in, slice *ret_word)
 {
-	slice s = *in;
-	size_t n = 0;
+	size_t from = 0, to;
 
-	while (s.n > 0 && (s.p[0] == ' ' || s.p[0] == '\t'))
-		s = slice_skip(s, 1);
-	while (n < s.n && s.p[n] != ' ' && s.p[n] != '\t')
-		n++;
-	*in = slice_skip(s, n);
-	if (n == 0)
+	while (from < in->n && is_blank(in->p[from]))
+		from++;
+	if (from == in->n)
 		return false;
-	*ret_word = slice_sub(s, 0, n);
+	for (to = from; to < in->n && !is_blank(in->p[to]); to++)
+		;
+	*ret_word = slice_sub(*in, from, to - from);
+	*in = slice_skip(*in, to);
 	return true;
 }
 
@@ -138,10 +188,14 @@ bool slice_to_u64(slice s, uint64_t max, uint64_t *ret)
 	if (s.n == 0)
 		return false;
 	for (size_t i = 0; i < s.n; i++) {
-		uint64_t digit = (uint64_t)(uint8_t)s.p[i] - '0';
+		uint64_t digit;
 
-		if (digit > 9 || __builtin_mul_overflow(v, 10u, &v) || __builtin_add_overflow(v, digit, &v) || v > max)
+		if (!ascii_is_digit(s.p[i]))
 			return false;
+		digit = (uint64_t)(s.p[i] - '0');
+		if (digit > max || v > (max - digit) / 10)
+			return false;
+		v = v * 10 + digit;
 	}
 	*ret = v;
 	return true;

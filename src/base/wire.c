@@ -6,37 +6,40 @@ void wire_put_u8(struct buf *b, uint8_t v)
 	buf_add_c(b, (char)v);
 }
 
-static void put_be(struct buf *b, uint64_t v, size_t n)
-{
-	char *p = buf_room(b, n);
-
-	if (!p)
-		return;
-	for (size_t i = 0; i < n; i++)
-		p[i] = (char)(v >> (8 * (n - 1 - i)));
-	buf_grow(b, n);
-}
-
 void wire_put_u16(struct buf *b, uint16_t v)
 {
-	put_be(b, v, 2);
+	const uint8_t bytes[2] = {(uint8_t)(v >> 8), (uint8_t)v};
+
+	buf_add(b, slice_make(bytes, sizeof bytes));
 }
 
 void wire_put_u32(struct buf *b, uint32_t v)
 {
-	put_be(b, v, 4);
+	uint8_t bytes[4];
+
+	be32_put(bytes, v);
+	buf_add(b, slice_make(bytes, sizeof bytes));
 }
 
 void wire_put_u64(struct buf *b, uint64_t v)
 {
-	put_be(b, v, 8);
+	uint8_t bytes[8];
+
+	be64_put(bytes, v);
+	buf_add(b, slice_make(bytes, sizeof bytes));
 }
 
 void wire_put_var(struct buf *b, uint64_t v)
 {
-	for (; v > 127; v >>= 7)
-		buf_add_c(b, (char)(v | 128));
-	buf_add_c(b, (char)v);
+	uint8_t bytes[10];
+	size_t n = 0;
+
+	while (v > 127) {
+		bytes[n++] = (uint8_t)(v | 128);
+		v >>= 7;
+	}
+	bytes[n++] = (uint8_t)v;
+	buf_add(b, slice_make(bytes, n));
 }
 
 void wire_put_bytes(struct buf *b, slice s)
@@ -52,68 +55,84 @@ void wire_put_raw(struct buf *b, slice s)
 
 void wire_seal(struct buf *b, size_t from)
 {
-	wire_put_u32(b, b->n > from ? crc32c(0, b->p + from, b->n - from) : 0);
+	slice body = slice_skip(buf_slice(b), from);
+
+	wire_put_u32(b, crc32c(0, body.p, body.n));
 }
 
 bool wire_unseal(slice *s)
 {
+	size_t body;
+
 	if (s->n < 4)
 		return false;
-	size_t n = s->n - 4;
-
-	if (crc32c(0, s->p, n) != be32_get(s->p + n))
+	body = s->n - 4;
+	if (crc32c(0, s->p, body) != be32_get(s->p + body))
 		return false;
-	s->n = n;
+	s->n = body;
 	return true;
 }
 
-static uint64_t get_be(struct rd *r, size_t n)
+/* The next n bytes, or NULL and the error sticks. */
+static const uint8_t *rd_take(struct rd *r, size_t n)
 {
-	uint64_t v = 0;
+	const uint8_t *at = r->p;
 
-	if (r->bad || r->n < n) {
+	if (r->bad || n > r->n) {
 		r->bad = true;
-		return 0;
+		return NULL;
 	}
-	for (size_t i = 0; i < n; i++)
-		v = v << 8 | r->p[i];
-	r->p += n;
-	r->n -= n;
-	return v;
+	if (n) {
+		r->p += n;
+		r->n -= n;
+	}
+	return at;
 }
 
 uint8_t rd_u8(struct rd *r)
 {
-	return (uint8_t)get_be(r, 1);
+	const uint8_t *b = rd_take(r, 1);
+
+	return b ? *b : 0;
 }
 
 uint16_t rd_u16(struct rd *r)
 {
-	return (uint16_t)get_be(r, 2);
+	const uint8_t *b = rd_take(r, 2);
+
+	return b ? (uint16_t)(b[0] << 8 | b[1]) : 0;
 }
 
 uint32_t rd_u32(struct rd *r)
 {
-	return (uint32_t)get_be(r, 4);
+	const uint8_t *b = rd_take(r, 4);
+
+	return b ? be32_get(b) : 0;
 }
 
 uint64_t rd_u64(struct rd *r)
 {
-	return get_be(r, 8);
+	const uint8_t *b = rd_take(r, 8);
+
+	return b ? be64_get(b) : 0;
 }
 
 uint64_t rd_var(struct rd *r)
 {
 	uint64_t v = 0;
 
-	for (unsigned shift = 0; shift < 64; shift += 7) {
-		uint64_t c = get_be(r, 1);
+	for (unsigned shift = 0; shift < 70; shift += 7) {
+		const uint8_t *b = rd_take(r, 1);
 
-		if (r->bad || (shift == 63 && c > 1))
+		if (!b)
+			return 0;
+		v |= (uint64_t)(*b & 127) << shift;
+		if (*b & 128)
+			continue;
+		/* Past 64 bits, or longer than need be: one number has one form. */
+		if ((shift == 63 && *b > 1) || (shift > 0 && *b == 0))
 			break;
-		v |= (c & 127) << shift;
-		if (c < 128)
-			return v;
+		return v;
 	}
 	r->bad = true;
 	return 0;
@@ -121,24 +140,16 @@ uint64_t rd_var(struct rd *r)
 
 slice rd_raw(struct rd *r, size_t n)
 {
-	slice s = {(const char *)r->p, n};
+	const uint8_t *b = rd_take(r, n);
 
-	if (r->bad || r->n < n) {
-		r->bad = true;
-		return (slice){"", 0};
-	}
-	r->p += n;
-	r->n -= n;
-	return s;
+	return b ? slice_make(b, n) : (slice){0};
 }
 
 slice rd_bytes(struct rd *r, size_t max)
 {
 	uint64_t n = rd_var(r);
 
-	if (n > max) {
+	if (n > max)
 		r->bad = true;
-		return (slice){"", 0};
-	}
-	return rd_raw(r, (size_t)n);
+	return r->bad ? (slice){0} : rd_raw(r, (size_t)n);
 }

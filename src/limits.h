@@ -4,6 +4,8 @@
  */
 #pragma once
 #include_next <limits.h> /* this folder is searched first: <limits.h> means both */
+#undef MB_LEN_MAX        /* gcc's header cannot reach glibc's past this folder, and stdlib.h checks it */
+#define MB_LEN_MAX 16
 
 /* io */
 #define LIMIT_FIBER_STACK     65536 /* measured worst: RSA-2048 handshake 17 KiB; twice over and a guard page */
@@ -139,3 +141,8 @@
 #define LIMIT_ADMIN_FRAME_MS 30000   /* from the first byte of a frame to its last */
 #define LIMIT_PASSWORD       1000    /* bytes; below the 1,024 that a message to `auth` holds */
 #define LIMIT_PASSWORD_MIN   8       /* NIST SP 800-63B 5.1.1.2 */
+
+/* dns */
+#define LIMIT_DNS_RECORDS 100 /* R-SEC-25 */
+#define LIMIT_DNS_PTR     5   /* names of one address that are looked up forward */
+#define LIMIT_DNS_ASKED   256 /* questions under way in the resolver role */

@@ -13,6 +13,8 @@ struct domain_row {
 	slice name; /* canonical */
 	bool enabled;
 	int64_t created_us;
+	uint32_t postmaster; /* account for postmaster@ when that is no address of its own: its first; 0: none
+			      */
 };
 
 struct account_row {

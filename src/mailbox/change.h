@@ -21,6 +21,7 @@ struct change {
 	enum change_kind kind;
 	int64_t at_s; /* wall clock seconds */
 	slice ranges; /* change_range walks it */
+	uint32_t range_end;
 };
 
 /* Takes the next range off; ascending, disjoint. False at the end. */
@@ -28,7 +29,7 @@ bool change_range(struct change *c, uint32_t *ret_first, uint32_t *ret_last);
 
 struct change_scan {
 	struct store_scan scan;
-	uint32_t mailbox;
+	uint32_t account, mailbox;
 	uint64_t since;
 	bool started;
 	uint8_t prefix[8];

@@ -29,4 +29,11 @@ uint32_t uidset_rank(const struct uidset *s, uint32_t uid);
 /* Adds a UID greater than all members (fast), or anywhere (slower). -1: out of memory. */
 int uidset_add(struct uidset *s, uint32_t uid);
 int uidset_add_range(struct uidset *s, uint32_t first, uint32_t last);
-int uidset_remove(struct uidset *s, uint32_t uid); /* 1 removed, 0 was not there, -1 no memory */
+/* 1 removed, 0 was not there, -1 no memory */
+int uidset_remove(struct uidset *s, uint32_t uid);
+int uidset_remove_range(struct uidset *s, uint32_t first, uint32_t last); /* 0, -1 no memory */
+bool uidset_has(const struct uidset *s, uint32_t uid);
+/* The smallest member >= uid, 0 when there is none. */
+uint32_t uidset_next(const struct uidset *s, uint32_t uid);
+/* Adds all of `other`. -1: out of memory; then some may have been added. */
+int uidset_merge(struct uidset *s, const struct uidset *other);

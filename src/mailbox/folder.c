@@ -1,0 +1,427 @@
+/* Creating, deleting, renaming, subscribing. */
+#include "mailbox/folder.h"
+#include "limits.h"
+#include "mailbox/expunge.h"
+#include "mailbox/keys.h"
+#include "mailbox/row.h"
+#include "mailbox/tx.h"
+
+static uint32_t next_uidvalidity(struct account_tx *a)
+{
+	int64_t now = store_tx_now_us(a->tx) / 1000000;
+	uint32_t least = a->row.last_uidvalidity + 1;
+	uint32_t v = now > (int64_t)least && now < UINT32_MAX ? (uint32_t)now : least;
+	a->row.last_uidvalidity = v;
+	a->dirty = true;
+	return v;
+}
+
+static int put_row(struct account_tx *a, const struct mailbox_row *row, err *e)
+{
+	struct key k = key_mailbox(a->id, row->id);
+	buf_reset(&a->out);
+	row_mailbox_put(&a->out, row);
+	return account_tx_put(a, KEY_SLICE(k), e);
+}
+
+static int put_name(struct account_tx *a, uint32_t parent, slice name, uint32_t id, err *e)
+{
+	struct key_name k;
+	key_name(&k, a->id, parent, name);
+	buf_reset(&a->out);
+	row_id_put(&a->out, id);
+	return account_tx_put(a, KEY_SLICE(k), e);
+}
+
+static int create_one(struct account_tx *a, uint32_t parent, slice name, enum mailbox_use use,
+	bool subscribed, struct mailbox_row *ret, err *e)
+{
+	if (a->row.mailboxes >= LIMIT_MAILBOXES)
+		return err_set(e, ERR_LIMIT, "an account has at most %d mailboxes", LIMIT_MAILBOXES);
+	struct mailbox_row row = {
+		.account = a->id,
+		.id = a->row.next_mailbox++,
+		.parent = parent,
+		.name = name,
+		.use = use,
+		.subscribed = subscribed,
+		.uidvalidity = next_uidvalidity(a),
+		.uidnext = 1,
+		.highest_modseq = account_tx_modseq(a),
+	};
+	a->row.mailboxes++;
+	a->dirty = true;
+	if (put_row(a, &row, e) < 0 || put_name(a, parent, name, row.id, e) < 0 ||
+		account_tx_change(a, row.id, CHANGE_CREATED, NULL, e) < 0)
+		return -1;
+	*ret = row;
+	return 0;
+}
+
+/* A name that stood only for its children becomes a mailbox again. */
+static int select_again(
+	struct account_tx *a, uint32_t id, enum mailbox_use use, struct mailbox_row *ret, err *e)
+{
+	struct mailbox_tx *m;
+	if (mailbox_tx_open(a, id, true, &m, e) < 0)
+		return -1;
+	if (!m->row.noselect)
+		return err_set(e, ERR_EXISTS, "the mailbox exists");
+	if (m->row.messages)
+		return err_set(e, ERR_TEMP, "the old mailbox of that name is still being cleared away");
+	m->row.noselect = false;
+	m->row.use = use;
+	m->row.uidvalidity = next_uidvalidity(a);
+	m->row.uidnext = 1;
+	m->row.highest_modseq = account_tx_modseq(a);
+	m->dirty = true;
+	*ret = m->row;
+	return mailbox_tx_close(m, e) < 0 ? -1 : account_tx_change(a, id, CHANGE_CREATED, NULL, e);
+}
+
+int folder_tx_create(struct account_tx *a, slice path, enum mailbox_use use, bool subscribed,
+	uint32_t *ret_id, uint32_t *ret_uidvalidity, err *e)
+{
+	struct folder_path p;
+	struct mailbox_row row = {.id = 0};
+	unsigned known;
+	if (folder_path_parse(path, &p, e) < 0)
+		return -1;
+	int rc = folder_find(view_tx(a->tx), a->id, &p, p.n, &row.id, &known, e);
+	if (rc == 1)
+		rc = select_again(a, row.id, use, &row, e);
+	for (unsigned i = known; rc == 0 && i < p.n; i++) {
+		bool last = i + 1 == p.n;
+		rc = create_one(a, row.id, p.level[i], last ? use : USE_NONE, last && subscribed, &row, e);
+	}
+	if (rc < 0)
+		return -1;
+	if (ret_id)
+		*ret_id = row.id;
+	if (ret_uidvalidity)
+		*ret_uidvalidity = row.uidvalidity;
+	return 0;
+}
+
+int folder_tx_defaults(struct account_tx *a, err *e)
+{
+	static const struct {
+		slice name;
+		enum mailbox_use use;
+	} boxes[] = {
+		{SLICE_INIT("INBOX"), USE_NONE}, /* the first: its id is MAILBOX_INBOX */
+		{SLICE_INIT("Drafts"), USE_DRAFTS},
+		{SLICE_INIT("Sent"), USE_SENT},
+		{SLICE_INIT("Trash"), USE_TRASH},
+		{SLICE_INIT("Junk"), USE_JUNK},
+		{SLICE_INIT("Archive"), USE_ARCHIVE},
+	};
+	for (size_t i = 0; i < COUNT_OF(boxes); i++)
+		if (folder_tx_create(a, boxes[i].name, boxes[i].use, true, NULL, NULL, e) < 0)
+			return -1;
+	return 0;
+}
+
+/* ---- the intents ---- */
+
+struct folder_job {
+	uint32_t account;
+	slice path, to;
+	enum mailbox_use use;
+	bool on;
+	uint32_t id, uidvalidity; /* results */
+	bool more;
+};
+
+static int create_run(struct store_tx *tx, void *arg, err *e)
+{
+	struct folder_job *job = arg;
+	AUTO(account_tx_free) struct account_tx a = {0};
+	if (account_tx_open(tx, job->account, &a, e) < 0 ||
+		folder_tx_create(&a, job->path, job->use, false, &job->id, &job->uidvalidity, e) < 0)
+		return -1;
+	return account_tx_close(&a, e);
+}
+
+int mailbox_create(struct store *s, uint32_t account, slice path, enum mailbox_use use, uint32_t *ret_id,
+	uint32_t *ret_uidvalidity, err *e)
+{
+	struct folder_job job = {.account = account, .path = path, .use = use};
+	if (store_commit(s, create_run, &job, e) < 0)
+		return -1;
+	if (ret_id)
+		*ret_id = job.id;
+	if (ret_uidvalidity)
+		*ret_uidvalidity = job.uidvalidity;
+	return 0;
+}
+
+/* Opens account and mailbox of a path. */
+static int open_path(struct store_tx *tx, uint32_t account, const struct folder_path *p, struct account_tx *a,
+	struct mailbox_tx **ret, err *e)
+{
+	uint32_t id;
+	if (account_tx_open(tx, account, a, e) < 0)
+		return -1;
+	int rc = folder_find(view_tx(tx), account, p, p->n, &id, NULL, e);
+	if (rc == 0)
+		return err_set(e, ERR_MISSING, "there is no such mailbox");
+	return rc < 0 ? -1 : mailbox_tx_open(a, id, true, ret, e);
+}
+
+static int del_name(struct mailbox_tx *m, err *e)
+{
+	struct key_name k;
+	key_name(&k, m->a->id, m->row.parent, m->row.name);
+	return store_tx_del(m->a->tx, KEY_SLICE(k), e);
+}
+
+static int delete_run(struct store_tx *tx, void *arg, err *e)
+{
+	struct folder_job *job = arg;
+	AUTO(account_tx_free) struct account_tx a = {0};
+	struct folder_path p;
+	struct mailbox_tx *m = NULL;
+	if (folder_path_parse(job->path, &p, e) < 0 || open_path(tx, job->account, &p, &a, &m, e) < 0)
+		return -1;
+	if (m->row.id == MAILBOX_INBOX)
+		return err_set(e, ERR_DENIED, "INBOX cannot be deleted");
+	int children = folder_has_children(view_tx(tx), a.id, m->row.id, e);
+	if (children < 0)
+		return -1;
+	if (children && m->row.noselect)
+		return err_set(e, ERR_DENIED, "the mailbox has children");
+	if (!children && del_name(m, e) < 0)
+		return -1;
+	if (!children)
+		a.row.mailboxes -= a.row.mailboxes > 0;
+	m->row.noselect = children;
+	m->row.removed = !children;
+	m->row.use = USE_NONE;
+	m->row.highest_modseq = account_tx_modseq(&a);
+	m->dirty = true;
+	a.row.removed_mailboxes++;
+	job->id = m->row.id;
+	if (mailbox_tx_close(m, e) < 0 ||
+		account_tx_change(&a, m->row.id, children ? CHANGE_SETTINGS : CHANGE_REMOVED, NULL, e) < 0)
+		return -1;
+	return account_tx_close(&a, e);
+}
+
+/* One step of emptying a removed mailbox; the last one ends its row. */
+int folder_tx_clear(struct account_tx *a, uint32_t mailbox, bool *ret_more, err *e)
+{
+	struct mailbox_tx *m = NULL;
+	struct uidset gone = {0};
+	uint32_t next = 0;
+	if (mailbox_tx_open(a, mailbox, true, &m, e) < 0)
+		return -1;
+	if (!m->row.removed && !m->row.noselect)
+		return err_set(e, ERR_CONFLICT, "the mailbox is in use");
+	int rc = expunge_tx(m, NULL, false, 1, &gone, &next, e);
+	if (rc == 0 && gone.n && !m->row.removed)
+		rc = account_tx_change(a, mailbox, CHANGE_EXPUNGED, &gone, e);
+	uidset_free(&gone);
+	if (rc == 0)
+		rc = mailbox_tx_close(m, e);
+	if (rc == 0 && next == 0) {
+		struct key k = key_mailbox(a->id, mailbox);
+		a->row.removed_mailboxes -= a->row.removed_mailboxes > 0;
+		a->dirty = true;
+		rc = m->row.removed ? store_tx_del(a->tx, KEY_SLICE(k), e) : 0;
+	}
+	*ret_more = next != 0;
+	return rc;
+}
+
+static int clear_run(struct store_tx *tx, void *arg, err *e)
+{
+	struct folder_job *job = arg;
+	AUTO(account_tx_free) struct account_tx a = {0};
+	if (account_tx_open(tx, job->account, &a, e) < 0 || folder_tx_clear(&a, job->id, &job->more, e) < 0)
+		return -1;
+	return account_tx_close(&a, e);
+}
+
+int mailbox_delete(struct store *s, uint32_t account, slice path, err *e)
+{
+	struct folder_job job = {.account = account, .path = path};
+	if (store_commit(s, delete_run, &job, e) < 0)
+		return -1;
+	/* It is deleted; what may fail from here on is done by the sweep. */
+	do {
+		if (store_commit(s, clear_run, &job, NULL) < 0)
+			break;
+	} while (job.more);
+	return 0;
+}
+
+/* ---- rename ---- */
+
+static bool path_within(const struct folder_path *inner, const struct folder_path *outer)
+{
+	if (inner->n < outer->n)
+		return false;
+	for (unsigned i = 0; i < outer->n; i++)
+		if (!slice_eq(inner->level[i], outer->level[i]))
+			return false;
+	return true;
+}
+
+/* The parents of a path, made where they are missing. *ret: the direct parent. */
+static int make_parents(struct account_tx *a, const struct folder_path *p, uint32_t *ret, err *e)
+{
+	struct mailbox_row row = {.id = 0};
+	unsigned known;
+	int rc = folder_find(view_tx(a->tx), a->id, p, p->n - 1, &row.id, &known, e);
+	if (rc < 0)
+		return -1;
+	for (unsigned i = known; i + 1 < p->n; i++)
+		if (create_one(a, row.id, p->level[i], USE_NONE, false, &row, e) < 0)
+			return -1;
+	*ret = row.id;
+	return 0;
+}
+
+/* Levels below a mailbox, 0 when it has no children; stops counting at `max`. */
+static int height(struct account_tx *a, uint32_t id, unsigned max, unsigned *ret, err *e)
+{
+	uint32_t *level = arena_new_n(store_tx_scratch(a->tx), uint32_t, LIMIT_MAILBOXES);
+	uint32_t *below = arena_new_n(store_tx_scratch(a->tx), uint32_t, LIMIT_MAILBOXES);
+	size_t n = 1;
+	unsigned h = 0;
+	if (!level || !below)
+		return err_set(e, ERR_TEMP, "out of memory in an intent");
+	level[0] = id;
+	for (; h < max; h++) {
+		size_t m = 0;
+		for (size_t i = 0; i < n; i++) {
+			struct key_name prefix;
+			struct store_scan sc;
+			slice k, v;
+			key_name(&prefix, a->id, level[i], (slice){0});
+			if (store_tx_scan(a->tx, KEY_SLICE(prefix), &sc, e) < 0)
+				return -1;
+			int rc = store_scan_seek(&sc, KEY_SLICE(prefix), &k, &v, e);
+			for (; rc == 1 && m < LIMIT_MAILBOXES; rc = store_scan_next(&sc, &k, &v, e))
+				if (row_id_get(v, &below[m++], e) < 0) {
+					rc = -1;
+					break;
+				}
+			store_scan_close(&sc);
+			if (rc < 0)
+				return -1;
+		}
+		if (m == 0)
+			break;
+		uint32_t *t = level;
+		level = below;
+		below = t;
+		n = m;
+	}
+	*ret = h;
+	return 0;
+}
+
+static int rename_run(struct store_tx *tx, void *arg, err *e)
+{
+	struct folder_job *job = arg;
+	AUTO(account_tx_free) struct account_tx a = {0};
+	struct folder_path from, to;
+	struct mailbox_tx *m = NULL;
+	uint32_t parent, there;
+	unsigned below;
+	if (folder_path_parse(job->path, &from, e) < 0 || folder_path_parse(job->to, &to, e) < 0 ||
+		open_path(tx, job->account, &from, &a, &m, e) < 0)
+		return -1;
+	int rc = folder_find(view_tx(tx), a.id, &to, to.n, &there, NULL, e);
+	if (rc == 1)
+		return err_set(e, ERR_EXISTS, "a mailbox of that name exists");
+	if (rc < 0)
+		return -1;
+	if (path_within(&to, &from))
+		return err_set(e, ERR_DENIED, "a mailbox cannot become its own child");
+	if (height(&a, m->row.id, LIMIT_MAILBOX_DEPTH, &below, e) < 0)
+		return -1;
+	if (to.n + below > LIMIT_MAILBOX_DEPTH)
+		return err_set(e, ERR_LIMIT, "mailboxes lie at most %d levels deep", LIMIT_MAILBOX_DEPTH);
+	if (make_parents(&a, &to, &parent, e) < 0 || del_name(m, e) < 0)
+		return -1;
+	m->row.parent = parent;
+	m->row.name = to.level[to.n - 1];
+	m->dirty = true;
+	if (put_name(&a, parent, m->row.name, m->row.id, e) < 0 || mailbox_tx_close(m, e) < 0 ||
+		account_tx_change(&a, m->row.id, CHANGE_RENAMED, NULL, e) < 0)
+		return -1;
+	return account_tx_close(&a, e);
+}
+
+int mailbox_rename(struct store *s, uint32_t account, slice from, slice to, err *e)
+{
+	struct folder_job job = {.account = account, .path = from, .to = to};
+	struct folder_path p;
+	if (folder_path_parse(from, &p, e) < 0)
+		return -1;
+	if (p.n > 1 || !slice_eq(p.level[0], S("INBOX")))
+		return store_commit(s, rename_run, &job, e);
+	struct uid_range all = {.first = 1, .last = UINT32_MAX};
+	const struct uidset uids = {&all, 1, 1};
+	struct copy move = {
+		.account = account, .mailbox = MAILBOX_INBOX, .to_account = account, .uids = &uids};
+	if (mailbox_create(s, account, to, USE_NONE, &move.to_mailbox, NULL, e) < 0)
+		return -1;
+	int rc = mailbox_move(s, &move, e);
+	uidset_free(&move.ret_source);
+	uidset_free(&move.ret_dest);
+	return rc;
+}
+
+/* ---- settings ---- */
+
+static int settings_close(struct account_tx *a, struct mailbox_tx *m, err *e)
+{
+	m->dirty = true;
+	if (mailbox_tx_close(m, e) < 0 || account_tx_change(a, m->row.id, CHANGE_SETTINGS, NULL, e) < 0)
+		return -1;
+	return account_tx_close(a, e);
+}
+
+static int subscribe_run(struct store_tx *tx, void *arg, err *e)
+{
+	const struct folder_job *job = arg;
+	AUTO(account_tx_free) struct account_tx a = {0};
+	struct folder_path p;
+	struct mailbox_tx *m = NULL;
+	if (folder_path_parse(job->path, &p, e) < 0 || open_path(tx, job->account, &p, &a, &m, e) < 0)
+		return -1;
+	if (m->row.subscribed == job->on)
+		return 0;
+	m->row.subscribed = job->on;
+	return settings_close(&a, m, e);
+}
+
+int mailbox_subscribe(struct store *s, uint32_t account, slice path, bool on, err *e)
+{
+	struct folder_job job = {.account = account, .path = path, .on = on};
+	return store_commit(s, subscribe_run, &job, e);
+}
+
+static int use_run(struct store_tx *tx, void *arg, err *e)
+{
+	const struct folder_job *job = arg;
+	AUTO(account_tx_free) struct account_tx a = {0};
+	struct folder_path p;
+	struct mailbox_tx *m = NULL;
+	if (folder_path_parse(job->path, &p, e) < 0 || open_path(tx, job->account, &p, &a, &m, e) < 0)
+		return -1;
+	if (m->row.use == job->use)
+		return 0;
+	m->row.use = job->use;
+	return settings_close(&a, m, e);
+}
+
+int mailbox_set_use(struct store *s, uint32_t account, slice path, enum mailbox_use use, err *e)
+{
+	struct folder_job job = {.account = account, .path = path, .use = use};
+	return store_commit(s, use_run, &job, e);
+}

@@ -1,0 +1,20 @@
+/* Paths of mailboxes and how they lead to ids, on a snapshot and in an intent. */
+#pragma once
+#include "limits.h"
+#include "mailbox/mailbox.h"
+#include "mailbox/view.h"
+
+struct folder_path {
+	slice level[LIMIT_MAILBOX_DEPTH];
+	unsigned n;
+};
+/* Splits and checks; "INBOX" in any case as the first level becomes "INBOX". ERR_SYNTAX, ERR_LIMIT. */
+int folder_path_parse(slice path, struct folder_path *ret, err *e);
+/* The mailbox of the first n levels: 1, 0 (then *ret_known levels were found and *ret is the last of them),
+ * -1. */
+int folder_find(struct view v, uint32_t account, const struct folder_path *path, unsigned n, uint32_t *ret,
+	unsigned *ret_known, err *e);
+/* The row, also of a removed one. 1, 0, -1. */
+int folder_get(struct view v, uint32_t account, uint32_t mailbox, struct mailbox_row *ret, err *e);
+/* Any child in sight: 1, 0, -1. */
+int folder_has_children(struct view v, uint32_t account, uint32_t mailbox, err *e);

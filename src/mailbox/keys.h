@@ -1,0 +1,57 @@
+/*
+ * Keys of the room's rows: a first byte, then numbers big-endian, so that rows sort as their ids do. Names
+ * stand only in the name rows.
+ *
+ *   A acc 00                account            A acc 06 modseq n     change
+ *   A acc 01 mailbox        mailbox            A acc 08 due message  expunged, restorable until due
+ *   A acc 02 parent name    -> mailbox         A acc 09 queue-id h   recent delivery id of a recipient (hash
+ * h) A acc 03 mailbox block  entry block        D 00                  counters of domains and accounts A acc
+ * 04 message        message            D 01 id               domain A acc 05 message        summary D 02 name
+ * -> domain id R blob acc message      who holds a blob   N domain localpart    address; domain 0: bare
+ * log-in names
+ */
+#pragma once
+#include "store/kv.h"
+
+struct key { /* of numbers only */
+	char b[40];
+	size_t n;
+};
+struct key_name { /* ends in a name */
+	char b[KV_KEY_MAX];
+	size_t n;
+};
+#define KEY_SLICE(k) slice_make((k).b, (k).n)
+
+enum key_kind {
+	KEY_ACCOUNT = 0,
+	KEY_MAILBOX = 1,
+	KEY_NAME = 2,
+	KEY_BLOCK = 3,
+	KEY_MESSAGE = 4,
+	KEY_SUMMARY = 5,
+	KEY_CHANGE = 6,
+	KEY_DUE = 8,
+	KEY_DELIVERY = 9,
+};
+
+struct key key_account_all(uint32_t account);              /* prefix of all its rows */
+struct key key_kind(uint32_t account, enum key_kind kind); /* prefix, and the account row itself */
+struct key key_mailbox(uint32_t account, uint32_t mailbox);
+struct key key_blocks(uint32_t account, uint32_t mailbox); /* prefix */
+struct key key_block(uint32_t account, uint32_t mailbox, uint32_t number);
+struct key key_message(uint32_t account, uint64_t message);
+struct key key_summary(uint32_t account, uint64_t message);
+struct key key_change(uint32_t account, uint64_t modseq, uint16_t n);
+struct key key_due(uint32_t account, int64_t due_us, uint64_t message);
+struct key key_delivery(uint32_t account, const uint8_t queue_id[16], uint64_t hash);
+struct key key_holders(uint64_t blob); /* prefix */
+struct key key_holder(uint64_t blob, uint32_t account, uint64_t message);
+struct key key_counters(void);
+struct key key_domains(void); /* prefix */
+struct key key_domain(uint32_t id);
+struct key key_addresses(uint32_t domain); /* prefix */
+/* The name must fit (KV_KEY_MAX - 16): callers check their own, smaller limits. */
+void key_name(struct key_name *ret, uint32_t account, uint32_t parent, slice name);
+void key_domain_name(struct key_name *ret, slice name);
+void key_address(struct key_name *ret, uint32_t domain, slice localpart);

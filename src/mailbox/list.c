@@ -1,0 +1,133 @@
+/* All mailboxes of an account as a tree, walked depth first. */
+#include "limits.h"
+#include "mailbox/folder.h"
+#include "mailbox/keys.h"
+#include "mailbox/row.h"
+#include <stdlib.h>
+
+static int full(err *e)
+{
+	return err_set(e, ERR_LIMIT, "no room for the list of mailboxes");
+}
+
+/* Reads all rows in sight, in id order. */
+static int read_rows(struct store_snap *snap, uint32_t account, struct arena *a, struct mailbox_item **ret,
+	size_t *ret_n, err *e)
+{
+	struct key prefix = key_kind(account, KEY_MAILBOX);
+	struct store_scan sc;
+	slice k, v;
+	size_t n = 0, cap = 0;
+	struct mailbox_item *items = NULL;
+	if (store_scan_open(snap, KEY_SLICE(prefix), &sc, e) < 0)
+		return -1;
+	int rc = store_scan_seek(&sc, KEY_SLICE(prefix), &k, &v, e);
+	for (; rc == 1; rc = store_scan_next(&sc, &k, &v, e)) {
+		struct mailbox_row row;
+		if (n == cap) {
+			struct mailbox_item *more = arena_new_n(a, struct mailbox_item, cap ? cap * 2 : 32);
+			if (!more) {
+				rc = full(e);
+				break;
+			}
+			if (n)
+				memcpy(more, items, n * sizeof *more);
+			items = more;
+			cap = cap ? cap * 2 : 32;
+		}
+		if (row_mailbox_get(v, account, be32_get(k.p + k.n - 4), &row, e) < 0) {
+			rc = -1;
+			break;
+		}
+		if (row.removed)
+			continue;
+		row.name = arena_copy(a, row.name);
+		row.keywords = row.keywords.n ? arena_copy(a, row.keywords) : (slice){0};
+		if (!row.name.p) {
+			rc = full(e);
+			break;
+		}
+		items[n++].row = row;
+	}
+	store_scan_close(&sc);
+	*ret = items;
+	*ret_n = n;
+	return rc;
+}
+
+/* By parent, INBOX first, then by name. */
+static int by_parent(const void *x, const void *y)
+{
+	const struct mailbox_row *a = &((const struct mailbox_item *)x)->row;
+	const struct mailbox_row *b = &((const struct mailbox_item *)y)->row;
+	if (a->parent != b->parent)
+		return a->parent < b->parent ? -1 : 1;
+	if ((a->id == MAILBOX_INBOX) != (b->id == MAILBOX_INBOX))
+		return a->id == MAILBOX_INBOX ? -1 : 1;
+	return slice_cmp(a->name, b->name);
+}
+
+/* The first item with that parent; n when there is none. */
+static size_t first_child(const struct mailbox_item *items, size_t n, uint32_t parent)
+{
+	size_t low = 0, high = n;
+	while (low < high) {
+		size_t mid = low + (high - low) / 2;
+		if (items[mid].row.parent < parent)
+			low = mid + 1;
+		else
+			high = mid;
+	}
+	return low < n && items[low].row.parent == parent ? low : n;
+}
+
+static slice path_of(struct arena *a, slice parent, slice name)
+{
+	if (parent.n == 0)
+		return name;
+	return arena_fmt(a, "%.*s%c%.*s", (int)parent.n, parent.p, MAILBOX_SEPARATOR, (int)name.n, name.p);
+}
+
+int mailbox_list(struct store_snap *snap, uint32_t account, struct arena *a, struct mailbox_item **ret,
+	size_t *ret_n, err *e)
+{
+	struct mailbox_item *items = NULL, *out;
+	size_t at[LIMIT_MAILBOX_DEPTH]; /* the item under work at each depth */
+	slice path[LIMIT_MAILBOX_DEPTH + 1] = {{0}};
+	size_t n = 0, done = 0;
+	if (read_rows(snap, account, a, &items, &n, e) < 0)
+		return -1;
+	out = n ? arena_new_n(a, struct mailbox_item, n) : NULL;
+	if (n && !out)
+		return full(e);
+	if (n)
+		qsort(items, n, sizeof *items, by_parent);
+	int depth = 0;
+	at[0] = first_child(items, n, 0);
+	uint32_t parent[LIMIT_MAILBOX_DEPTH] = {0};
+	while (depth >= 0 && done < n) {
+		size_t i = at[depth];
+		if (i >= n || items[i].row.parent != parent[depth]) {
+			depth--;
+			continue;
+		}
+		struct mailbox_item *x = &out[done++];
+		at[depth]++;
+		*x = items[i];
+		x->depth = (uint16_t)depth;
+		x->path = path_of(a, path[depth], x->row.name);
+		if (!x->path.p)
+			return full(e);
+		size_t child = first_child(items, n, x->row.id);
+		x->has_children = child < n;
+		if (child < n && depth + 1 < LIMIT_MAILBOX_DEPTH) {
+			depth++;
+			at[depth] = child;
+			parent[depth] = x->row.id;
+			path[depth] = x->path;
+		}
+	}
+	*ret = out;
+	*ret_n = done;
+	return 0;
+}

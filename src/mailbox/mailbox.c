@@ -1,0 +1,135 @@
+/* Mailbox rows on a snapshot: by id, by path, keywords. */
+#include "mailbox/mailbox.h"
+#include "base/encode.h"
+#include "mailbox/folder.h"
+#include "mailbox/keys.h"
+#include "mailbox/row.h"
+
+int folder_path_parse(slice path, struct folder_path *ret, err *e)
+{
+	struct folder_path p = {.n = 0};
+	if (!utf8_valid(path))
+		return err_set(e, ERR_SYNTAX, "a mailbox name must be UTF-8");
+	if (path.n && path.p[path.n - 1] == MAILBOX_SEPARATOR)
+		path.n--;
+	for (bool more = true; more;) {
+		slice level;
+		more = slice_cut(&path, MAILBOX_SEPARATOR, &level);
+		if (!more)
+			level = path;
+		if (level.n == 0)
+			return err_set(e, ERR_SYNTAX, "a mailbox name has an empty level");
+		if (level.n > LIMIT_MAILBOX_NAME || p.n == LIMIT_MAILBOX_DEPTH)
+			return err_set(e, ERR_LIMIT, "a mailbox name is at most %d levels of %d bytes",
+				LIMIT_MAILBOX_DEPTH, LIMIT_MAILBOX_NAME);
+		for (size_t i = 0; i < level.n; i++)
+			if ((unsigned char)level.p[i] < 0x20 || level.p[i] == 0x7f)
+				return err_set(e, ERR_SYNTAX, "a mailbox name has a control character");
+		p.level[p.n++] = level;
+	}
+	if (slice_ieq(p.level[0], S("INBOX")))
+		p.level[0] = S("INBOX");
+	*ret = p;
+	return 0;
+}
+
+int folder_find(struct view v, uint32_t account, const struct folder_path *path, unsigned n, uint32_t *ret,
+	unsigned *ret_known, err *e)
+{
+	struct key_name k;
+	uint32_t id = 0;
+	slice value;
+	for (unsigned i = 0; i < n; i++) {
+		key_name(&k, account, id, path->level[i]);
+		int rc = view_get(v, KEY_SLICE(k), &value, e);
+		if (rc < 0 || (rc == 1 && row_id_get(value, &id, e) < 0))
+			return -1;
+		if (rc == 0) {
+			*ret = id;
+			if (ret_known)
+				*ret_known = i;
+			return 0;
+		}
+	}
+	*ret = id;
+	if (ret_known)
+		*ret_known = n;
+	return 1;
+}
+
+int folder_get(struct view v, uint32_t account, uint32_t mailbox, struct mailbox_row *ret, err *e)
+{
+	struct key k = key_mailbox(account, mailbox);
+	slice value;
+	int rc = view_get(v, KEY_SLICE(k), &value, e);
+	if (rc <= 0)
+		return rc;
+	return row_mailbox_get(value, account, mailbox, ret, e) < 0 ? -1 : 1;
+}
+
+int folder_has_children(struct view v, uint32_t account, uint32_t mailbox, err *e)
+{
+	struct key_name prefix;
+	struct store_scan sc;
+	slice k, value;
+	key_name(&prefix, account, mailbox, (slice){0});
+	if (view_scan(v, KEY_SLICE(prefix), &sc, e) < 0)
+		return -1;
+	int rc = store_scan_seek(&sc, KEY_SLICE(prefix), &k, &value, e);
+	store_scan_close(&sc);
+	return rc;
+}
+
+int mailbox_get(struct store_snap *snap, uint32_t account, uint32_t mailbox, struct mailbox_row *ret, err *e)
+{
+	struct mailbox_row m;
+	int rc = folder_get(view_snap(snap), account, mailbox, &m, e);
+	if (rc <= 0 || m.removed)
+		return rc < 0 ? -1 : 0;
+	*ret = m;
+	return 1;
+}
+
+int mailbox_find(struct store_snap *snap, uint32_t account, slice path, struct mailbox_row *ret, err *e)
+{
+	struct folder_path p;
+	uint32_t id;
+	if (folder_path_parse(path, &p, NULL) < 0)
+		return 0;
+	int rc = folder_find(view_snap(snap), account, &p, p.n, &id, NULL, e);
+	return rc <= 0 ? rc : mailbox_get(snap, account, id, ret, e);
+}
+
+/* ---- keywords ---- */
+
+static bool keyword_next(slice *table, slice *ret)
+{
+	return table->n && slice_cut(table, 0, ret);
+}
+
+slice mailbox_keyword_name(const struct mailbox_row *m, unsigned bit)
+{
+	slice table = m->keywords, name;
+	for (unsigned i = 0; keyword_next(&table, &name); i++)
+		if (i == bit)
+			return name;
+	return (slice){0};
+}
+
+int mailbox_keyword_bit(const struct mailbox_row *m, slice wanted)
+{
+	slice table = m->keywords, name;
+	for (int i = 0; keyword_next(&table, &name); i++)
+		if (slice_ieq(name, wanted))
+			return i;
+	return -1;
+}
+
+unsigned mailbox_keyword_count(const struct mailbox_row *m)
+{
+	slice table = m->keywords, name;
+	unsigned n = 0;
+	while (keyword_next(&table, &name))
+		n++;
+	return n;
+}

@@ -1,0 +1,317 @@
+/* Messages inside an intent: rows, places, blobs, and the summary's packing. */
+#include "limits.h"
+#include "mailbox/keys.h"
+#include "mailbox/row.h"
+#include "mailbox/tx.h"
+#include <stdlib.h>
+#include <zstd.h>
+
+enum {
+	PACK_PLAIN = 0,
+	PACK_ZSTD = 1,
+	PACK_LEVEL = 1,
+	PACK_MIN = 128, /* below this zstd's frame eats the gain */
+};
+
+/* ---- summaries ---- */
+
+struct mailbox_codec {
+	ZSTD_CCtx *c;
+	ZSTD_DCtx *d;
+};
+
+struct mailbox_codec *mailbox_codec_new(void)
+{
+	struct mailbox_codec *c = calloc(1, sizeof *c);
+	if (!c)
+		return NULL;
+	c->c = ZSTD_createCCtx();
+	c->d = ZSTD_createDCtx();
+	if (!c->c || !c->d) {
+		mailbox_codec_free(c);
+		return NULL;
+	}
+	return c;
+}
+
+void mailbox_codec_free(struct mailbox_codec *c)
+{
+	if (!c)
+		return;
+	ZSTD_freeCCtx(c->c);
+	ZSTD_freeDCtx(c->d);
+	free(c);
+}
+
+int mailbox_codec_pack(struct mailbox_codec *c, slice plain, struct buf *buf, err *e)
+{
+	if (plain.n > LIMIT_SUMMARY)
+		return err_set(e, ERR_LIMIT, "a message summary of %zu bytes", plain.n);
+	buf_reset(buf);
+	wire_put_u8(buf, ROW_VERSION);
+	wire_put_u8(buf, PACK_PLAIN);
+	size_t head = buf->n;
+	if (plain.n >= PACK_MIN) {
+		char *room = buf_room(buf, ZSTD_compressBound(plain.n));
+		size_t n = room ? ZSTD_compressCCtx(c->c, room, ZSTD_compressBound(plain.n), plain.p, plain.n,
+					  PACK_LEVEL)
+				: 0;
+		if (room && !ZSTD_isError(n) && n < plain.n) {
+			buf_grow(buf, n);
+			buf->p[head - 1] = PACK_ZSTD;
+			return 0;
+		}
+	}
+	wire_put_raw(buf, plain);
+	return buf->failed ? err_set(e, ERR_TEMP, "out of memory") : 0;
+}
+
+int mailbox_summary_get(struct store_snap *snap, struct mailbox_codec *c, uint32_t account, uint64_t message,
+	struct arena *a, slice *ret, err *e)
+{
+	struct key k = key_summary(account, message);
+	slice v;
+	int rc = store_snap_get(snap, KEY_SLICE(k), &v, e);
+	if (rc <= 0)
+		return rc;
+	struct rd r = rd_of(v);
+	uint8_t version = rd_u8(&r), pack = rd_u8(&r);
+	slice body = slice_make(r.p, r.n);
+	if (r.bad || version != ROW_VERSION || pack > PACK_ZSTD)
+		return err_set(e, ERR_CORRUPT, "summary %llu does not decode", (unsigned long long)message);
+	if (pack == PACK_PLAIN) {
+		slice copy = arena_copy(a, body);
+		if (!copy.p)
+			return err_set(e, ERR_LIMIT, "no room for a message summary");
+		*ret = copy;
+		return 1;
+	}
+	unsigned long long n = ZSTD_getFrameContentSize(body.p, body.n);
+	if (n > LIMIT_SUMMARY)
+		return err_set(e, ERR_CORRUPT, "summary %llu does not decode", (unsigned long long)message);
+	char *plain = arena_alloc(a, (size_t)n + 1, 1, 8);
+	if (!plain)
+		return err_set(e, ERR_LIMIT, "no room for a message summary");
+	if (ZSTD_decompressDCtx(c->d, plain, (size_t)n, body.p, body.n) != n)
+		return err_set(e, ERR_CORRUPT, "summary %llu does not decode", (unsigned long long)message);
+	*ret = slice_make(plain, (size_t)n);
+	return 1;
+}
+
+/* ---- reading ---- */
+
+int mailbox_message_get(
+	struct store_snap *snap, uint32_t account, uint64_t message, struct mailbox_message *ret, err *e)
+{
+	struct key k = key_message(account, message);
+	slice v;
+	int rc = store_snap_get(snap, KEY_SLICE(k), &v, e);
+	if (rc <= 0)
+		return rc;
+	return row_message_get(v, message, ret, e) < 0 ? -1 : 1;
+}
+
+/* A message's row, in the scratch arena; it must be there. */
+static int load(struct account_tx *a, uint64_t message, struct mailbox_message *ret, err *e)
+{
+	struct key k = key_message(a->id, message);
+	slice v;
+	int rc = store_tx_get(a->tx, KEY_SLICE(k), &v, e);
+	if (rc < 0)
+		return -1;
+	if (rc == 0)
+		return err_set(
+			e, ERR_CORRUPT, "message %llu has an entry and no row", (unsigned long long)message);
+	return row_message_get(v, message, ret, e);
+}
+
+/* ---- writing ---- */
+
+int content_tx_blob(struct store_tx *tx, const struct content *c, uint64_t *ret_blob, err *e)
+{
+	return c->big ? store_tx_blob_file(tx, c->big, ret_blob, e)
+		      : store_tx_blob(tx, c->bytes, ret_blob, e);
+}
+
+uint64_t message_tx_next(const struct account_tx *a)
+{
+	return a->row.next_message;
+}
+
+static int put_empty(struct account_tx *a, slice key, err *e)
+{
+	buf_reset(&a->out);
+	wire_put_u8(&a->out, ROW_VERSION);
+	return account_tx_put(a, key, e);
+}
+
+int message_tx_add(struct account_tx *a, const struct message_new *n, uint32_t mailbox, uint32_t uid, err *e)
+{
+	uint64_t id = a->row.next_message++;
+	int64_t now = store_tx_now_us(a->tx);
+	struct message_place place = {mailbox, uid, now};
+	struct mailbox_message m = {
+		.blob = n->blob,
+		.size = n->size,
+		.internal_us = n->internal_us ? n->internal_us : now,
+		.internal_zone_min = n->internal_zone_min,
+		.received_us = n->received_us ? n->received_us : now,
+		.thread = n->thread ? n->thread : id,
+	};
+	if (n->delivery_id)
+		memcpy(m.delivery_id, n->delivery_id, sizeof m.delivery_id);
+	struct key k = key_message(a->id, id);
+	buf_reset(&a->out);
+	row_message_put(&a->out, &m);
+	row_place_put(&a->out, &place);
+	if (account_tx_put(a, KEY_SLICE(k), e) < 0)
+		return -1;
+	if (n->stored_summary.p) {
+		k = key_summary(a->id, id);
+		if (store_tx_put(a->tx, KEY_SLICE(k), n->stored_summary, e) < 0)
+			return -1;
+	}
+	k = key_holder(n->blob, a->id, id);
+	if (put_empty(a, KEY_SLICE(k), e) < 0)
+		return -1;
+	a->row.used_bytes += n->size;
+	a->row.messages++;
+	a->dirty = true;
+	return 0;
+}
+
+/*
+ * Writes the message's row anew with the place `without` left out and `with` added (NULL: none). *ret_n:
+ * places then. The row's slices are the store's: they are read before the put.
+ */
+static int rewrite(struct account_tx *a, const struct mailbox_message *m, const struct message_place *without,
+	const struct message_place *with, unsigned *ret_n, err *e)
+{
+	struct mailbox_message head = *m, walk = *m;
+	struct message_place p;
+	struct key k = key_message(a->id, m->id);
+	bool taken = false;
+	unsigned n = 0;
+	head.places = (slice){0};
+	buf_reset(&a->out);
+	row_message_put(&a->out, &head);
+	while (mailbox_message_place(&walk, &p)) {
+		if (!taken && without && p.mailbox == without->mailbox && p.uid == without->uid) {
+			taken = true;
+			continue;
+		}
+		row_place_put(&a->out, &p);
+		n++;
+	}
+	if (without && !taken)
+		return err_set(
+			e, ERR_CORRUPT, "message %llu does not know its entry", (unsigned long long)m->id);
+	if (with) {
+		row_place_put(&a->out, with);
+		n++;
+	}
+	*ret_n = n;
+	return account_tx_put(a, KEY_SLICE(k), e);
+}
+
+int message_tx_link(
+	struct account_tx *a, uint64_t message, uint32_t mailbox, uint32_t uid, bool *ret_full, err *e)
+{
+	struct mailbox_message m, walk;
+	struct message_place place = {mailbox, uid, store_tx_now_us(a->tx)}, p;
+	unsigned n = 0;
+	if (load(a, message, &m, e) < 0)
+		return -1;
+	for (walk = m; mailbox_message_place(&walk, &p);)
+		n++;
+	*ret_full = n >= LIMIT_MESSAGE_ENTRIES;
+	return *ret_full ? 0 : rewrite(a, &m, NULL, &place, &n, e);
+}
+
+int message_tx_move(struct account_tx *a, uint64_t message, const struct message_place *from,
+	const struct message_place *to, err *e)
+{
+	struct mailbox_message m;
+	unsigned n;
+	return load(a, message, &m, e) < 0 ? -1 : rewrite(a, &m, from, to, &n, e);
+}
+
+int message_tx_unlink(
+	struct account_tx *a, const struct mailbox_row *box, const struct mailbox_entry *entry, err *e)
+{
+	struct message_place place = {.mailbox = box->id, .uid = entry->uid};
+	struct mailbox_message m;
+	unsigned n;
+	if (load(a, entry->message, &m, e) < 0 || rewrite(a, &m, &place, NULL, &n, e) < 0)
+		return -1;
+	if (n)
+		return 0;
+	char names[LIMIT_KEYWORDS_BYTES];
+	struct due_row due = {box->id, entry->uid, entry->flags, store_tx_now_us(a->tx), {names, 0}};
+	for (unsigned bit = 0; bit < MAILBOX_KEYWORDS_MAX; bit++) {
+		slice name = entry->keywords >> bit & 1 ? mailbox_keyword_name(box, bit) : (slice){0};
+		if (name.n == 0 || due.keywords.n + name.n + 1 > sizeof names)
+			continue;
+		memcpy(names + due.keywords.n, name.p, name.n);
+		names[due.keywords.n + name.n] = 0;
+		due.keywords.n += name.n + 1;
+	}
+	struct key k = key_due(a->id, due.expunged_us + LIMIT_EXPUNGED_DAYS * INT64_C(86400000000), m.id);
+	a->row.used_bytes -= m.size < a->row.used_bytes ? m.size : a->row.used_bytes;
+	a->row.messages -= a->row.messages > 0;
+	a->dirty = true;
+	buf_reset(&a->out);
+	row_due_put(&a->out, &due);
+	return account_tx_put(a, KEY_SLICE(k), e);
+}
+
+int message_tx_clone(struct account_tx *from, uint64_t message, struct account_tx *to, uint32_t mailbox,
+	uint32_t uid, err *e)
+{
+	struct mailbox_message m;
+	slice v;
+	if (load(from, message, &m, e) < 0 || account_tx_room(to, m.size, e) < 0)
+		return -1;
+	struct message_new n = {
+		.blob = m.blob,
+		.size = m.size,
+		.internal_us = m.internal_us,
+		.internal_zone_min = m.internal_zone_min,
+		.received_us = m.received_us,
+		.thread = from == to ? m.thread : 0,
+	};
+	struct key k = key_summary(from->id, message);
+	struct buf summary = BUF_INIT(2 * LIMIT_SUMMARY);
+	int rc = store_tx_get(from->tx, KEY_SLICE(k), &v, e);
+	if (rc == 1) {
+		buf_add(&summary, v); /* the view ends with the first put */
+		n.stored_summary = buf_slice(&summary);
+		if (summary.failed)
+			rc = err_set(e, ERR_TEMP, "out of memory in an intent");
+	}
+	if (rc >= 0)
+		rc = message_tx_add(to, &n, mailbox, uid, e);
+	buf_free(&summary);
+	return rc < 0 ? -1 : 0;
+}
+
+int message_tx_drop(struct account_tx *a, uint64_t message, err *e)
+{
+	struct mailbox_message m;
+	struct store_scan sc;
+	slice k, v;
+	if (load(a, message, &m, e) < 0)
+		return -1;
+	struct key key = key_message(a->id, message), holder = key_holder(m.blob, a->id, message);
+	struct key prefix = key_holders(m.blob);
+	if (store_tx_del(a->tx, KEY_SLICE(key), e) < 0)
+		return -1;
+	key = key_summary(a->id, message);
+	if (store_tx_del(a->tx, KEY_SLICE(key), e) < 0 || store_tx_del(a->tx, KEY_SLICE(holder), e) < 0)
+		return -1;
+	if (store_tx_scan(a->tx, KEY_SLICE(prefix), &sc, e) < 0)
+		return -1;
+	int rc = store_scan_seek(&sc, KEY_SLICE(prefix), &k, &v, e);
+	store_scan_close(&sc);
+	return rc == 0 ? store_tx_blob_drop(a->tx, m.blob, e) : rc < 0 ? -1 : 0;
+}

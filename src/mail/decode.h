@@ -18,14 +18,12 @@ enum mail_encoding {
 
 enum mail_encoding mail_encoding_parse(slice s);
 
-/* A decoder of one body, fed in any chunking. Zero it, set encoding. */
+/* A decoder of one body, fed in any chunking. Zero it, set encoding; the rest is its own. */
 struct mail_decoder {
 	enum mail_encoding encoding;
-	uint8_t hold_n; /* QP: bytes of an unfinished escape; base64: sextets */
-	bool ended;     /* base64: padding was seen */
-	bool bad;       /* something was not as it should be */
-	char hold[5];
-	uint32_t blanks; /* QP: trailing blanks not yet known to be inside a line */
+	bool bad; /* something was not as it should be */
+	uint8_t state, n;
+	char hold[6]; /* QP: blanks that may end a line */
 	uint32_t bits;
 };
 

@@ -11,7 +11,7 @@ struct mail_param {
 struct mail_value {
 	slice type;    /* "text" of text/plain; the whole token of a disposition; p == NULL: nothing usable */
 	slice subtype; /* p == NULL for a disposition */
-	struct mail_param *params;
+	const struct mail_param *params;
 	uint32_t n;
 	bool cut; /* more than LIMIT_MAIL_PARAMS, or the arena was full */
 };

@@ -4,8 +4,9 @@
  * BODYSTRUCTURE and BODY replies ready to send.
  *
  * Format 1 (big-endian): u8 version, u8 zero, u16 parts, u32 flags, u32 size of the message, u32 length of
- * each section in order: ENVELOPE, BODYSTRUCTURE, BODY, preview, part table, envelope table, text. A part is
- * MAIL_SUMMARY_PART bytes; its strings and the envelopes' fields lie in the text section.
+ * each section; then the sections in order: ENVELOPE, BODYSTRUCTURE, BODY, preview, part table, envelope
+ * table, text. The rows of both tables have a fixed size (summary_int.h); strings and the envelopes' fields
+ * lie in the text section.
  */
 #pragma once
 #include "mail/imaptext.h"

@@ -1,0 +1,226 @@
+/* Charsets to UTF-8, by ICU; names as the web reads them (WHATWG Encoding 4.2) where mail says less than it
+ * means. */
+#include "base/encode.h"
+#include "limits.h"
+#include "mail/decode.h"
+#include "mail/utf8.h"
+#include <unicode/ucnv.h>
+#include <unicode/ucnv_err.h>
+#include <unicode/unorm2.h>
+#include <unicode/ustring.h>
+
+#define NAME_MAX_LEN 40
+
+static const struct {
+	slice name;
+	const char *read_as;
+} aliases[] = {
+	{SLICE_INIT("iso-8859-1"), "windows-1252"},
+	{SLICE_INIT("iso8859-1"), "windows-1252"},
+	{SLICE_INIT("latin1"), "windows-1252"},
+	{SLICE_INIT("l1"), "windows-1252"},
+	{SLICE_INIT("iso-8859-9"), "windows-1254"},
+	{SLICE_INIT("latin5"), "windows-1254"},
+	{SLICE_INIT("iso-8859-11"), "windows-874"},
+	{SLICE_INIT("tis-620"), "windows-874"},
+	{SLICE_INIT("iso-8859-8-i"), "iso-8859-8"},
+	{SLICE_INIT("iso-8859-8-e"), "iso-8859-8"},
+	{SLICE_INIT("gb2312"), "gb18030"},
+	{SLICE_INIT("gb_2312-80"), "gb18030"},
+	{SLICE_INIT("gbk"), "gb18030"},
+	{SLICE_INIT("x-gbk"), "gb18030"},
+	{SLICE_INIT("cp936"), "gb18030"},
+	{SLICE_INIT("euc-cn"), "gb18030"},
+	{SLICE_INIT("ks_c_5601-1987"), "windows-949"},
+	{SLICE_INIT("ks_c_5601-1989"), "windows-949"},
+	{SLICE_INIT("ksc5601"), "windows-949"},
+	{SLICE_INIT("euc-kr"), "windows-949"},
+	{SLICE_INIT("shift-jis"), "shift_jis"},
+	{SLICE_INIT("sjis"), "shift_jis"},
+	{SLICE_INIT("cp932"), "shift_jis"},
+	{SLICE_INIT("unicode-1-1-utf-7"), "utf-7"},
+};
+
+/* Seven-bit bytes that are not ASCII: these charsets never take the quick path. */
+static const slice not_ascii[] = {
+	SLICE_INIT("iso-2022"),
+	SLICE_INIT("csiso2022"),
+	SLICE_INIT("hz"),
+	SLICE_INIT("utf-7"),
+	SLICE_INIT("utf7"),
+	SLICE_INIT("unicode-1-1"),
+	SLICE_INIT("utf-16"),
+	SLICE_INIT("utf16"),
+	SLICE_INIT("utf-32"),
+	SLICE_INIT("utf32"),
+	SLICE_INIT("ucs-"),
+	SLICE_INIT("iso-10646"),
+	SLICE_INIT("ebcdic"),
+	SLICE_INIT("ibm"),
+	SLICE_INIT("cp"),
+	SLICE_INIT("scsu"),
+	SLICE_INIT("bocu"),
+	SLICE_INIT("imap"),
+};
+
+static bool ascii_compatible(slice charset)
+{
+	for (size_t i = 0; i < sizeof not_ascii / sizeof *not_ascii; i++) {
+		if (slice_istarts(charset, not_ascii[i]))
+			return false;
+	}
+	return true;
+}
+
+/* The ICU name to open, in z; false when there is no such charset. Only names of ICU's own table pass: it
+ * would look for a file otherwise. */
+static bool icu_name(slice charset, char z[static NAME_MAX_LEN + 1])
+{
+	UErrorCode code = U_ZERO_ERROR;
+	if (charset.n == 0 || charset.n > NAME_MAX_LEN)
+		return false;
+	for (size_t i = 0; i < sizeof aliases / sizeof *aliases; i++) {
+		if (slice_ieq(charset, aliases[i].name))
+			charset = slice_of(aliases[i].read_as);
+	}
+	for (size_t i = 0; i < charset.n; i++) {
+		char c = charset.p[i];
+		if (!ascii_is_alpha(c) && !ascii_is_digit(c) && !memchr("-_.:+()", c, 7))
+			return false;
+		z[i] = c;
+	}
+	z[charset.n] = 0;
+	return ucnv_countAliases(z, &code) > 0 && U_SUCCESS(code);
+}
+
+static bool convert(struct buf *out, const char *name, slice in)
+{
+	enum { PIVOT = 1024 };
+	UChar pivot[PIVOT], *pivot_from = pivot, *pivot_to = pivot;
+	UErrorCode code = U_ZERO_ERROR;
+	UConverter *from = ucnv_open(name, &code);
+	UConverter *to = ucnv_open("UTF-8", &code);
+	const char *src = in.p, *end = in.p + in.n;
+	size_t before = out->n;
+	bool first = true;
+	if (U_SUCCESS(code)) {
+		do {
+			size_t want = (size_t)(end - src) * 3 / 2 + 64;
+			char *room = buf_room(out, want);
+			if (!room)
+				break;
+			char *at = room;
+			code = U_ZERO_ERROR;
+			ucnv_convertEx(to, from, &at, room + want, &src, end, pivot, &pivot_from, &pivot_to,
+				pivot + PIVOT, first, true, &code);
+			buf_grow(out, (size_t)(at - room));
+			first = false;
+		} while (code == U_BUFFER_OVERFLOW_ERROR);
+	}
+	ucnv_close(from);
+	ucnv_close(to);
+	if (U_SUCCESS(code) || out->failed)
+		return true;
+	buf_truncate(out, before);
+	return false;
+}
+
+void mail_utf8_clean(struct buf *out, slice in)
+{
+	if (utf8_valid(in)) {
+		buf_add(out, in);
+		return;
+	}
+	size_t good = 0;
+	for (size_t i = 0; i < in.n;) {
+		size_t at = i;
+		if (utf8_take(in, &i) >= 0)
+			continue;
+		buf_add(out, slice_sub(in, good, at - good));
+		utf8_put(out, 0xFFFD);
+		good = i;
+	}
+	buf_add(out, slice_skip(in, good));
+}
+
+bool mail_charset_to_utf8(struct buf *out, slice charset, slice in)
+{
+	char name[NAME_MAX_LEN + 1];
+	bool ascii = ascii_only(in);
+	charset = slice_trim(charset);
+	if (ascii && ascii_compatible(charset)) {
+		buf_add(out, in);
+		return true;
+	}
+	if (slice_ieq(charset, S("utf-8")) || slice_ieq(charset, S("utf8"))) {
+		mail_utf8_clean(out, in);
+		return true;
+	}
+	bool plain = charset.n == 0 || slice_ieq(charset, S("us-ascii")) || slice_ieq(charset, S("ascii"));
+	if (!plain && icu_name(charset, name) && convert(out, name, in))
+		return true;
+	if (utf8_valid(in))
+		buf_add(out, in);
+	else if (!convert(out, "windows-1252", in))
+		mail_utf8_clean(out, in);
+	return plain || ascii;
+}
+
+/* ---- folding ---- */
+
+enum { FOLD_IN = 256, FOLD_OUT = 2048 }; /* a code point gives at most 18 units: U+FDFA */
+
+static void fold_ascii(struct buf *out, slice s)
+{
+	char *p = buf_room(out, s.n);
+	if (!p)
+		return;
+	for (size_t i = 0; i < s.n; i++)
+		p[i] = ascii_lower(s.p[i]);
+	buf_grow(out, s.n);
+}
+
+/* One stretch of at most FOLD_IN bytes, normalised and folded together. */
+static void fold_stretch(struct buf *out, const UNormalizer2 *norm, slice s)
+{
+	UChar wide[FOLD_IN], folded[FOLD_OUT];
+	UErrorCode code = U_ZERO_ERROR;
+	int32_t n = 0, units = 0;
+	u_strFromUTF8WithSub(wide, FOLD_IN, &units, s.p, (int32_t)s.n, 0xFFFD, NULL, &code);
+	units = unorm2_normalize(norm, wide, units, folded, FOLD_OUT, &code);
+	char *room = buf_room(out, (size_t)units * 3 + 1);
+	if (U_FAILURE(code) || !room) {
+		buf_add(out, s);
+		return;
+	}
+	u_strToUTF8(room, units * 3 + 1, &n, folded, units, &code);
+	if (U_SUCCESS(code))
+		buf_grow(out, (size_t)n);
+}
+
+void mail_fold(struct buf *out, slice utf8)
+{
+	UErrorCode code = U_ZERO_ERROR;
+	if (ascii_only(utf8)) {
+		fold_ascii(out, utf8);
+		return;
+	}
+	const UNormalizer2 *norm = unorm2_getNFKCCasefoldInstance(&code);
+	for (size_t i = 0, start = 0; i < utf8.n;) {
+		i++;
+		while (i < utf8.n && i - start < FOLD_IN / 2 && ((uint8_t)utf8.p[i] & 0xC0) == 0x80)
+			i++;
+		/* a cut is safe in front of ASCII, and taken anywhere between code points when the stretch is
+		 * full */
+		bool safe = i == utf8.n || (utf8.p[i] >= 0 && i - start >= FOLD_IN / 2) ||
+			    i - start >= FOLD_IN - 4;
+		if (!safe)
+			continue;
+		slice s = slice_sub(utf8, start, i - start);
+		if (U_SUCCESS(code) && !ascii_only(s))
+			fold_stretch(out, norm, s);
+		else
+			fold_ascii(out, s);
+		start = i;
+	}
+}

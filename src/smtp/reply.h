@@ -7,9 +7,9 @@
  * Writes a reply; it is gathered and goes out when the session waits (RFC 2920 3.2). status: "5.5.1", or NULL
  * for replies without one. The text may have several lines (LF between); lines are broken so that none is
  * over 512 octets (RFC 5321 4.5.3.1.5). Control characters become `?`, and so does what is not ASCII unless
- * the transaction has SMTPUTF8. 0, or a negative errno: the connection is of no use.
+ * the transaction has SMTPUTF8. When the connection is of no use any more the session is done.
  */
-PARKS int smtp_reply(struct smtp_session *s, unsigned code, const char *status, const char *fmt, ...)
+PARKS void smtp_reply(struct smtp_session *s, unsigned code, const char *status, const char *fmt, ...)
 	__attribute__((format(printf, 4, 5)));
 
 struct smtp_answer {

@@ -81,8 +81,8 @@ struct smtp_server_ops {
 
 	/*
 	 * Content is about to come: DATA (before 354) or the first BDAT, with at least one recipient. Here
-	 * the implementer puts its own fields (smtp_received_format) in front. -1: ERR_TEMP, ERR_LIMIT,
-	 * ERR_IO: 451 or 452.
+	 * the implementer puts its own fields (smtp_received_format) in front. -1: refused (by err kind, see
+	 * smtp_answer_error); neither end nor abort follows.
 	 */
 	PARKS int (*message_begin)(void *ctx, const struct smtp_envelope *env, err *e);
 
@@ -134,7 +134,7 @@ enum smtp_stage {             /* bits, so that the verb table can hold sets of t
 struct smtp_intake {
 	struct smtp_dot dot;
 	struct smtp_hops hops;
-	uint64_t size;
+	uint64_t size; /* octets of content so far */
 	bool open;     /* message_begin was called, neither end nor abort yet */
 	bool refused;  /* by what follows; the rest is read and dropped */
 	uint16_t code; /* the reply to come, with its status and text */
@@ -156,10 +156,12 @@ struct smtp_session {
 
 	/* the session's own */
 	uint8_t stage; /* enum smtp_stage */
-	bool extended, authenticated, done;
-	uint8_t end; /* enum smtp_end */
+	bool extended, authenticated, done, busy;
+	bool rcpt_failed; /* a recipient of this transaction was refused */
+	uint8_t end;      /* enum smtp_end */
 	uint8_t helo_n;
 	char helo[256];
+	uint32_t transactions;   /* MAIL commands accepted */
 	uint32_t refused;        /* recipients refused since the last message */
 	uint32_t recipients_cap; /* room in envelope.recipients */
 	struct arena *arena;     /* of the transaction */

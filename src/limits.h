@@ -82,6 +82,7 @@
 #define LIMIT_RECIPIENTS       1000 /* of one message; RFC 5321 4.5.3.1.8 asks for at least 100 */
 #define LIMIT_EXPANDED         2000 /* targets after aliases: one intent's work stays bounded */
 #define LIMIT_ALIAS_DEPTH      10   /* alias to alias to ... */
+#define LIMIT_ALIAS_VISITS     100  /* aliases followed for one recipient */
 #define LIMIT_QUEUE_REPLY      512  /* bytes kept of a remote server's last reply */
 #define LIMIT_DELIVERY_ID_DAYS 30   /* how long a delivery id of a retry is remembered (D6) */
 
@@ -146,3 +147,9 @@
 #define LIMIT_DNS_RECORDS 100 /* R-SEC-25 */
 #define LIMIT_DNS_PTR     5   /* names of one address that are looked up forward */
 #define LIMIT_DNS_ASKED   256 /* questions under way in the resolver role */
+
+/* pop3 */
+#define LIMIT_POP3_LINE 1100 /* RFC 2449 4 says 255; PASS may carry a secret of LIMIT_SECRET bytes */
+#define LIMIT_POP3_AUTH 4096 /* AUTH PLAIN: base64 of two names and a secret */
+#define LIMIT_POP3_USER 320  /* a name: an address */
+#define LIMIT_IMAP_WALK_ARENA    67108864 /* summaries of the 32 messages a FETCH has in hand; one may be 1 MiB */

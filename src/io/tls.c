@@ -223,7 +223,8 @@ static void free_chain(STACK_OF(X509) * *s)
 /* All certificates of a PEM text, in order; at least one and at most max. */
 static STACK_OF(X509) * read_certs(slice pem, int max, err *e)
 {
-	AUTO(free_chain) STACK_OF(X509) *certs = sk_X509_new_null(), *ret;
+	AUTO(free_chain) STACK_OF(X509) *certs = sk_X509_new_null();
+	STACK_OF(X509) * ret;
 	BIO *in = pem.n && pem.n < INT_MAX ? BIO_new_mem_buf(pem.p, (int)pem.n) : NULL;
 	X509 *x;
 
@@ -500,7 +501,7 @@ static int result(struct tls *t, int rc)
 	if (kind == SSL_ERROR_ZERO_RETURN) {
 		t->why = "the peer ended TLS";
 		ret = -ENODATA;
-	} else if (t->sys) {
+	} else if (kind == SSL_ERROR_SYSCALL && t->sys) {
 		t->why = err_sys_text(t->sys);
 		ret = -t->sys;
 	} else if (kind == SSL_ERROR_SYSCALL ||
@@ -582,9 +583,23 @@ int tls_shutdown(struct tls *t)
 	return rc >= 0 ? 0 : result(t, rc);
 }
 
-bool tls_pending(const struct tls *t)
+/* Part of a record that was read ahead is nothing that can be given, so a look is not enough. */
+bool tls_pending(struct tls *t)
 {
-	return SSL_has_pending(t->ssl) == 1;
+	char c;
+	size_t got;
+	int kind;
+
+	if (SSL_pending(t->ssl) > 0)
+		return true;
+	if (!SSL_has_pending(t->ssl))
+		return false;
+	ERR_clear_error();
+	if (SSL_peek_ex(t->ssl, &c, 1, &got))
+		return true;
+	kind = SSL_get_error(t->ssl, 0);
+	return kind != SSL_ERROR_WANT_READ &&
+	       kind != SSL_ERROR_WANT_WRITE; /* tls_read will say what is wrong */
 }
 
 const char *tls_info(const struct tls *t)

@@ -88,8 +88,8 @@ ssize_t tls_read(struct tls *t, void *p, size_t n);
 ssize_t tls_write(struct tls *t, const void *p, size_t n); /* may take less than n; n > 0 */
 int tls_shutdown(struct tls *t); /* sends close_notify, does not wait for the peer's; 0: sent */
 
-/* True while bytes read from the descriptor wait in the library: a tls_read may give them without waiting. */
-bool tls_pending(const struct tls *t);
+/* True when a tls_read would return something at once (bytes, the end or an error) that was read ahead. */
+bool tls_pending(struct tls *t);
 /* "TLSv1.3 TLS_AES_256_GCM_SHA384", after the handshake. Lives as long as t. */
 const char *tls_info(const struct tls *t);
 /* True when the handshake resumed a session. */

@@ -1,0 +1,380 @@
+#include "pop3/session.h"
+#include "limits.h"
+#include "mailbox/mailbox.h"
+#include "mailbox/write.h"
+#include "pop3/capability.h"
+#include "pop3/dotwriter.h"
+#include <errno.h>
+#include <stdlib.h>
+
+#define LOAD_AT_ONCE 8192 /* entries read under one snapshot */
+#define READ_CHUNK   32768
+
+struct item { /* a message of the list made at log-in */
+	uint64_t id;
+	uint32_t uid, size;
+	bool deleted;
+};
+
+struct session {
+	struct pop3_session *given;
+	struct stream *io;
+	struct item *items;
+	uint32_t n, cap, left;
+	uint64_t octets; /* of those left */
+	uint32_t errors;
+	bool done;
+};
+
+typedef int command_fn(struct session *s, slice args);
+
+static int say(struct session *s, const char *text)
+{
+	stream_write(s->io, slice_of(text));
+	return stream_write(s->io, S("\r\n"));
+}
+
+static int refuse(struct session *s, const char *text)
+{
+	s->errors++;
+	return say(s, text);
+}
+
+/* ---- the list ---- */
+
+static int keep(struct session *s, const struct mailbox_entry *m, err *e)
+{
+	if (s->n == s->cap) {
+		uint32_t cap = s->cap ? 2 * s->cap : 64;
+		struct item *grown = realloc(s->items, cap * sizeof *grown);
+
+		if (!grown)
+			return err_set(e, ERR_TEMP, "no memory for the list of messages");
+		s->items = grown;
+		s->cap = cap;
+	}
+	s->items[s->n++] = (struct item){m->message, m->uid, m->size, false};
+	s->left++;
+	s->octets += m->size;
+	return 0;
+}
+
+/* Some thousand entries under one snapshot. 1: more may be there. */
+static int load_some(struct session *s, uint32_t from, err *e)
+{
+	struct store_snap snap;
+	struct mailbox_entry_scan scan;
+	const struct mailbox_entry *entry;
+	uint32_t took = 0;
+	int rc;
+
+	if (store_snap_begin(s->given->store, &snap, e) < 0)
+		return -1;
+	rc = mailbox_entry_open(&snap, s->given->account, MAILBOX_INBOX, from, UINT32_MAX, &scan, e);
+	if (rc == 0) {
+		while ((rc = mailbox_entry_next(&scan, &entry, e)) == 1 && took < LOAD_AT_ONCE) {
+			if (keep(s, entry, e) < 0) {
+				rc = -1;
+				break;
+			}
+			took++;
+		}
+		mailbox_entry_close(&scan);
+	}
+	store_snap_end(&snap);
+	return rc;
+}
+
+static int load(struct session *s, err *e)
+{
+	int rc;
+
+	while ((rc = load_some(s, s->n ? s->items[s->n - 1].uid + 1 : 1, e)) == 1)
+		if (fiber_yield() < 0)
+			return err_set(e, ERR_CANCELED, "cancelled");
+	return rc;
+}
+
+/* "3" -> the item; NULL: answered. */
+static struct item *pick(struct session *s, slice args)
+{
+	uint32_t number;
+
+	if (!slice_to_u32(slice_trim(args), UINT32_MAX, &number) || number == 0) {
+		refuse(s, "-ERR A message number is wanted");
+		return NULL;
+	}
+	if (number > s->n || s->items[number - 1].deleted) {
+		refuse(s, "-ERR There is no such message");
+		return NULL;
+	}
+	return &s->items[number - 1];
+}
+
+static uint32_t number_of(const struct session *s, const struct item *m)
+{
+	return (uint32_t)(m - s->items) + 1;
+}
+
+/* ---- commands ---- */
+
+static int cmd_stat(struct session *s, slice args)
+{
+	(void)args;
+	return stream_printf(s->io, "+OK %u %llu\r\n", s->left, (unsigned long long)s->octets);
+}
+
+static void add_size(struct buf *out, const struct item *m)
+{
+	buf_add_u64(out, m->size);
+}
+
+static void add_uid(struct buf *out, const struct item *m)
+{
+	char text[20];
+
+	buf_add(out, slice_make(text, (size_t)snprintf(text, sizeof text, "%016llx", (unsigned long long)m->id)));
+}
+
+/* LIST and UIDL: one message, or all that are left. */
+static int listing(struct session *s, slice args, void (*add)(struct buf *, const struct item *))
+{
+	struct buf out = BUF_INIT(65536);
+	int rc = 0;
+
+	if (slice_trim(args).n > 0) {
+		const struct item *m = pick(s, args);
+
+		if (!m)
+			return stream_error(s->io);
+		buf_addz(&out, "+OK ");
+		buf_add_u64(&out, number_of(s, m));
+		buf_add_c(&out, ' ');
+		add(&out, m);
+		buf_addz(&out, "\r\n");
+		rc = stream_write(s->io, buf_slice(&out));
+		buf_free(&out);
+		return rc;
+	}
+	buf_addf(&out, "+OK %u messages (%llu octets)\r\n", s->left, (unsigned long long)s->octets);
+	for (uint32_t i = 0; i < s->n && rc == 0; i++) {
+		if (s->items[i].deleted)
+			continue;
+		buf_add_u64(&out, i + 1);
+		buf_add_c(&out, ' ');
+		add(&out, &s->items[i]);
+		buf_addz(&out, "\r\n");
+		if (out.n > 32768) {
+			rc = stream_write(s->io, buf_slice(&out));
+			buf_reset(&out);
+		}
+	}
+	buf_addz(&out, ".\r\n");
+	if (rc == 0)
+		rc = stream_write(s->io, buf_slice(&out));
+	buf_free(&out);
+	return rc;
+}
+
+static int cmd_list(struct session *s, slice args)
+{
+	return listing(s, args, add_size);
+}
+
+static int cmd_uidl(struct session *s, slice args)
+{
+	return listing(s, args, add_uid);
+}
+
+static int find_blob(struct session *s, const struct item *m, struct store_blob *ret, err *e)
+{
+	struct store_snap snap;
+	struct mailbox_message row;
+
+	if (store_snap_begin(s->given->store, &snap, e) < 0)
+		return -1;
+	int rc = mailbox_message_get(&snap, s->given->account, m->id, &row, e);
+	if (rc == 1)
+		rc = store_blob_find(&snap, row.blob, ret, e);
+	store_snap_end(&snap);
+	return rc;
+}
+
+/* Sends the message, or its header and `lines` lines of the body. */
+static int send_message(struct session *s, const struct item *m, uint64_t lines)
+{
+	struct store_blob blob;
+	struct pop3_dotwriter w = {.io = s->io, .lines = lines};
+	err e = {0};
+	int found = find_blob(s, m, &blob, &e);
+
+	if (found == 0)
+		return refuse(s, "-ERR That message was removed by another session");
+	char *chunk = found == 1 ? malloc(READ_CHUNK) : NULL;
+	if (!chunk) {
+		if (found == 1)
+			store_blob_release(&blob);
+		return refuse(s, "-ERR [SYS/TEMP] The message cannot be read now");
+	}
+	int rc = stream_printf(s->io, "+OK %u octets\r\n", m->size);
+	for (uint64_t at = 0; rc == 0 && at < blob.length && !w.full;) {
+		size_t n = blob.length - at < READ_CHUNK ? (size_t)(blob.length - at) : READ_CHUNK;
+
+		if (store_blob_read(&blob, at, chunk, n, &e) < 0) {
+			rc = -EIO; /* amid a message the only honest answer is to end the connection */
+			break;
+		}
+		rc = pop3_dotwriter_feed(&w, slice_make(chunk, n));
+		at += n;
+	}
+	if (rc == 0)
+		rc = pop3_dotwriter_end(&w);
+	free(chunk);
+	store_blob_release(&blob);
+	s->given->fetched += rc == 0;
+	return rc;
+}
+
+static int cmd_retr(struct session *s, slice args)
+{
+	const struct item *m = pick(s, args);
+
+	return m ? send_message(s, m, UINT64_MAX) : stream_error(s->io);
+}
+
+static int cmd_top(struct session *s, slice args)
+{
+	slice rest = args, number, lines;
+	uint64_t n;
+
+	if (!slice_word(&rest, &number) || !slice_word(&rest, &lines) || !slice_to_u64(lines, UINT32_MAX, &n))
+		return refuse(s, "-ERR TOP needs a message number and a number of lines: TOP 1 10");
+	const struct item *m = pick(s, number);
+	return m ? send_message(s, m, n) : stream_error(s->io);
+}
+
+static int cmd_dele(struct session *s, slice args)
+{
+	struct item *m = pick(s, args);
+
+	if (!m)
+		return stream_error(s->io);
+	m->deleted = true;
+	s->left--;
+	s->octets -= m->size;
+	return stream_printf(s->io, "+OK Message %u goes at QUIT\r\n", number_of(s, m));
+}
+
+static int cmd_rset(struct session *s, slice args)
+{
+	(void)args;
+	for (uint32_t i = 0; i < s->n; i++)
+		if (s->items[i].deleted) {
+			s->items[i].deleted = false;
+			s->left++;
+			s->octets += s->items[i].size;
+		}
+	return stream_printf(s->io, "+OK %u messages\r\n", s->left);
+}
+
+static int cmd_noop(struct session *s, slice args)
+{
+	(void)args;
+	return say(s, "+OK");
+}
+
+static int cmd_capa(struct session *s, slice args)
+{
+	(void)args;
+	return pop3_capabilities(s->io, false, false, true);
+}
+
+/* UPDATE: +OK is said when the removal is durable. */
+static int cmd_quit(struct session *s, slice args)
+{
+	struct uidset uids = {0};
+	err e = {0};
+	int rc = 0;
+
+	(void)args;
+	s->done = true;
+	for (uint32_t i = 0; i < s->n && rc >= 0; i++)
+		if (s->items[i].deleted)
+			rc = uidset_add(&uids, s->items[i].uid);
+	struct expunge x = {.account = s->given->account, .mailbox = MAILBOX_INBOX, .uids = &uids};
+	if (rc >= 0 && uidset_count(&uids) > 0) {
+		rc = mailbox_expunge(s->given->store, &x, &e);
+		s->given->deleted = uidset_count(&x.ret_expunged);
+		uidset_free(&x.ret_expunged);
+	}
+	uidset_free(&uids);
+	return say(s, rc < 0 ? "-ERR [SYS/TEMP] Some deleted messages were not removed" : "+OK Goodbye");
+}
+
+static const struct {
+	slice name;
+	command_fn *run;
+} commands[] = {
+        {SLICE_INIT("STAT"), cmd_stat},
+        {SLICE_INIT("LIST"), cmd_list},
+        {SLICE_INIT("RETR"), cmd_retr},
+        {SLICE_INIT("DELE"), cmd_dele},
+        {SLICE_INIT("UIDL"), cmd_uidl},
+        {SLICE_INIT("TOP"), cmd_top},
+        {SLICE_INIT("NOOP"), cmd_noop},
+        {SLICE_INIT("RSET"), cmd_rset},
+        {SLICE_INIT("CAPA"), cmd_capa},
+        {SLICE_INIT("QUIT"), cmd_quit},
+};
+
+static int one_command(struct session *s, slice line)
+{
+	slice args = line, verb;
+
+	if (!slice_word(&args, &verb))
+		return refuse(s, "-ERR An empty line is no command");
+	for (size_t i = 0; i < COUNT_OF(commands); i++)
+		if (slice_ieq(verb, commands[i].name))
+			return commands[i].run(s, args);
+	return refuse(s, "-ERR Not a command: STAT, LIST, RETR, DELE, UIDL, TOP, NOOP, RSET, CAPA or QUIT");
+}
+
+static void talk(struct session *s)
+{
+	const struct pop3_session *g = s->given;
+
+	while (!s->done) {
+		slice line;
+
+		stream_timeout(s->io, g->timeout_ms);
+		ssize_t n = stream_read_line(s->io, LIMIT_POP3_LINE, &line, NULL);
+		if (n == -ETIMEDOUT || n == -ECANCELED) {
+			say(s, n == -ETIMEDOUT ? "-ERR Silent for too long; nothing was deleted"
+			                       : "-ERR [SYS/TEMP] Going down; nothing was deleted");
+			break;
+		}
+		int rc = n == -EMSGSIZE ? refuse(s, "-ERR That line is too long") : n < 0 ? (int)n : one_command(s, line);
+		if (rc < 0)
+			break;
+		if (s->errors > g->errors_max) {
+			say(s, "-ERR Too many errors; nothing was deleted");
+			break;
+		}
+	}
+	stream_flush(s->io);
+}
+
+void pop3_session_run(struct pop3_session *given)
+{
+	struct session s = {.given = given, .io = given->io};
+	err e = {0};
+
+	stream_timeout(s.io, given->timeout_ms);
+	if (load(&s, &e) < 0) {
+		say(&s, "-ERR [SYS/TEMP] The mailbox cannot be read now");
+		stream_flush(s.io);
+	} else if (stream_printf(s.io, "+OK %u messages (%llu octets)\r\n", s.left, (unsigned long long)s.octets) == 0) {
+		talk(&s);
+	}
+	free(s.items);
+}

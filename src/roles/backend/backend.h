@@ -1,0 +1,85 @@
+/* What the files of the backend role share. */
+#pragma once
+#include "base/settings.h"
+#include "io/stream.h"
+#include "mailbox/account.h"
+#include "mailbox/watch.h"
+#include "mailbox/write.h"
+#include "roles/common/role.h"
+#include "store/store.h"
+#include <pthread.h>
+
+extern const struct sandbox backend_sandbox;
+
+#define LOOPS_MAX 64
+
+struct backend;
+
+/* A loop thread: sessions live on it, it shares the store and posted messages with the others. Loop 0 is the main one. */
+struct back_loop {
+	struct backend *b;
+	struct loop *loop;
+	struct watch_loop *watch;
+	struct mailbox_codec *codec;
+	struct back_session *sessions;
+	_Atomic unsigned sessions_n;
+	unsigned index;
+	bool draining;
+	pthread_t thread;
+	struct fiber *keeper;
+};
+
+struct submitter { /* a logged-in submission session of a frontend */
+	uint8_t handle[16];
+	uint32_t account;
+	uint8_t frontend;
+	struct submitter *next;
+};
+
+#define SUBMITTER_SLOTS 4096 /* a power of two */
+
+struct backend {
+	struct role_run *role;
+	struct store *store;
+	struct watchers *watchers;
+	struct back_loop loops[LOOPS_MAX];
+	unsigned loops_n;
+	struct submitter *submitters[SUBMITTER_SLOTS];
+	size_t submitters_n;
+	uint64_t id_counter;
+	uint64_t delivered, sessions_total;
+	uint16_t epoch;
+	struct fiber *sweeper;
+};
+
+static inline struct backend *backend_of(void *arg)
+{
+	return ((struct role_run *)arg)->state;
+}
+
+/* submit.c */
+void back_on_submitter(struct channel_request *q, void *arg);
+void back_on_submitter_end(struct channel_request *q, void *arg);
+void back_on_sender_check(struct channel_request *q, void *arg);
+void back_on_recipient(struct channel_request *q, void *arg);
+/* The account behind a handle of that frontend; empty handle: 0 (from outside). false: no such handle. */
+bool back_submitter(const struct backend *b, const struct channel *c, slice handle, uint32_t *ret_account);
+void back_forget_frontend(struct backend *b, uint8_t frontend);
+/* Asks auth for the account of a one-time ticket. */
+PARKS int back_redeem(struct backend *b, slice ticket, uint8_t protocol, uint32_t *ret_account, err *e);
+
+/* deliver.c */
+void back_on_deliver(struct channel_request *q, void *arg);
+void back_on_spool(struct channel_request *q, void *arg);
+
+/* loops.c */
+int back_loops_start(struct backend *b, err *e);
+void back_on_session(struct channel_request *q, void *arg);
+/* Ends the sessions of all loops: they say goodbye; waits a little. */
+PARKS void back_loops_drain(struct backend *b);
+void back_loops_end(struct backend *b); /* after the main loop */
+unsigned back_sessions(const struct backend *b);
+
+/* control.c */
+void back_on_control(struct channel_request *q, void *arg);
+void back_on_account_lookup(struct channel_request *q, void *arg);

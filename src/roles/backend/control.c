@@ -1,0 +1,131 @@
+/* What `auth` and the control socket ask of the store. */
+#include "admin/admin.h"
+#include "base/log.h"
+#include "roles/backend/backend.h"
+#include <stdlib.h>
+
+#define SECRET_MS 30000
+
+void back_on_account_lookup(struct channel_request *q, void *arg)
+{
+	struct backend *b = backend_of(arg);
+	struct msg_account_lookup m;
+	struct store_snap snap;
+	struct account_row row = {0};
+	err e = {0};
+
+	if (!msg_account_lookup_take(q, &m))
+		return;
+	int rc = store_snap_begin(b->store, &snap, &e);
+	if (rc == 0) {
+		rc = account_by_login(&snap, m.name, &row, &e);
+		store_snap_end(&snap);
+	}
+	if (rc < 0) {
+		channel_answer_error(q, e.kind, e.text);
+		return;
+	}
+	struct msg_account_lookup_reply a = {0};
+	if (rc == 1)
+		a = (struct msg_account_lookup_reply){.found = 1, .account = row.id, .epoch = row.epoch, .enabled = row.enabled};
+	msg_account_lookup_answer(q, &a);
+}
+
+/* ---- the admin methods' world ---- */
+
+static int on_secret_set(void *ctx, uint32_t account, slice secret, err *e)
+{
+	struct backend *b = ctx;
+	struct msg_secret_set m = {.account = account, .secret = secret};
+	struct msg_secret_set_reply reply;
+	struct channel_answer hold;
+
+	if (ask_secret_set(role_peer(b->role, ROLE_AUTH), &m, &reply, &hold, loop_now() + SECRET_MS, e) < 0)
+		return -1;
+	channel_answer_free(&hold);
+	return 0;
+}
+
+static int on_secret_remove(void *ctx, uint32_t account, err *e)
+{
+	struct backend *b = ctx;
+	struct msg_secret_remove m = {.account = account};
+	struct msg_secret_remove_reply reply;
+	struct channel_answer hold;
+
+	if (ask_secret_remove(role_peer(b->role, ROLE_AUTH), &m, &reply, &hold, loop_now() + SECRET_MS, e) < 0)
+		return -1;
+	channel_answer_free(&hold);
+	return 0;
+}
+
+static int on_status(void *ctx, struct buf *ret_json, err *e)
+{
+	struct backend *b = ctx;
+	struct msg_supervisor_status_reply reply;
+	struct channel_answer hold;
+
+	if (ask_supervisor_status(b->role->supervisor, &(struct msg_supervisor_status){0}, &reply, &hold,
+	            loop_now() + SECRET_MS, e) < 0)
+		return -1;
+	buf_add(ret_json, reply.json);
+	channel_answer_free(&hold);
+	return 0;
+}
+
+static const struct settings *on_settings(void *ctx)
+{
+	return ((struct backend *)ctx)->role->settings;
+}
+
+static void on_audit(void *ctx, const char *method, slice subject, uint32_t uid, enum err_kind result)
+{
+	(void)ctx;
+	log_event(LOG_NOTICE, "admin", F_STR("method", method), F_SLICE("subject", subject), F_U64("uid", uid),
+	        F_STR("result", result == ERR_NONE ? "done" : err_kind_name(result)));
+}
+
+static const struct admin_ops admin_ops = {
+        .secret_set = on_secret_set,
+        .secret_remove = on_secret_remove,
+        .status = on_status,
+        .settings = on_settings,
+        .audit = on_audit,
+};
+
+struct visit {
+	struct backend *b;
+	struct stream *io;
+	uint32_t uid;
+	bool allowed;
+};
+
+static void visit_fiber(void *arg)
+{
+	struct visit *v = arg;
+	struct admin_session s = {v->io, v->b->store, v->uid, v->allowed, &admin_ops, v->b};
+
+	admin_session_run(&s);
+	stream_close(v->io);
+	free(v);
+}
+
+void back_on_control(struct channel_request *q, void *arg)
+{
+	struct msg_control m;
+
+	if (!msg_control_take(q, &m))
+		return;
+	struct visit *v = m.socket >= 0 ? calloc(1, sizeof *v) : NULL;
+	struct stream *io = m.socket >= 0 ? stream_new(m.socket) : NULL;
+
+	if (v)
+		*v = (struct visit){backend_of(arg), io, m.uid, m.allowed};
+	if (!v || !io || !fiber_start("control", visit_fiber, v)) {
+		stream_free(io);
+		free(v);
+		channel_answer_error(q, ERR_TEMP, "no memory");
+		return;
+	}
+	msg_control_answer(q, &(struct msg_control_reply){0});
+}

@@ -1,0 +1,213 @@
+#include "base/log.h"
+#include "delivery/delivery.h"
+#include "limits.h"
+#include "mail/address.h"
+#include "mail/header.h"
+#include "mail/summary.h"
+#include "roles/backend/backend.h"
+#include "roles/common/envelope.h"
+#include <stdlib.h>
+#include <unistd.h>
+
+#define HEADER_LOOK 65536 /* From stands within this of a submission's beginning */
+
+enum place { PLACE_INLINE, PLACE_MEMORY, PLACE_SPOOL };
+
+struct intake { /* a message on its way in, with what must be given back at the end */
+	struct backend *b;
+	struct msg_deliver m;
+	slice envelope, summary, body;
+	bool envelope_mapped, summary_mapped, body_mapped;
+	struct arena *arena;
+	struct envelope env;
+	struct delivery d;
+	struct buf results;
+};
+
+static void close_file(int fd)
+{
+	if (fd >= 0)
+		close(fd);
+}
+
+static void intake_end(struct intake *in)
+{
+	if (in->envelope_mapped)
+		content_file_unmap(in->envelope);
+	if (in->summary_mapped)
+		content_file_unmap(in->summary);
+	if (in->body_mapped)
+		content_file_unmap(in->body);
+	close_file(in->m.envelope_file);
+	close_file(in->m.summary_file);
+	close_file(in->m.body_file);
+	store_big_drop(in->d.content.big);
+	arena_free(in->arena);
+	buf_free(&in->results);
+	free(in);
+}
+
+/* A part that came inline, or as a sealed memory file of the size that was said. */
+static int part(slice given, uint32_t size, int file, size_t max, slice *ret, bool *ret_mapped, err *e)
+{
+	if (size > max)
+		return err_set(e, ERR_LIMIT, "a part of a message is too long");
+	if (file < 0) {
+		*ret = given;
+		return given.n == size ? 0 : err_set(e, ERR_CORRUPT, "a part of another size than was said");
+	}
+	*ret = content_file_map(file, size);
+	*ret_mapped = ret->p != NULL;
+	return *ret_mapped ? 0 : err_set(e, ERR_CORRUPT, "not a sealed file of the size that was said");
+}
+
+static int body(struct intake *in, err *e)
+{
+	const struct msg_deliver *m = &in->m;
+
+	if (m->body_size > in->b->role->settings->limit_message + HEADER_LOOK)
+		return err_set(e, ERR_LIMIT, "the message is too large");
+	in->d.content.size = (uint32_t)m->body_size;
+	if (m->place == PLACE_SPOOL)
+		return store_big_finish(in->b->store, m->body_file, m->body_size, &in->d.content.big, e);
+	if (m->body_size > LIMIT_BLOB_INLINE)
+		return err_set(e, ERR_LIMIT, "a large message must come as a file");
+	if (part(m->body, (uint32_t)m->body_size, m->place == PLACE_MEMORY ? m->body_file : -1, LIMIT_BLOB_INLINE, &in->body,
+	            &in->body_mapped, e) < 0)
+		return -1;
+	in->d.content.bytes = in->body;
+	return 0;
+}
+
+/* The first bytes of the message, wherever it lies. */
+static slice beginning(struct intake *in)
+{
+	if (in->m.place != PLACE_SPOOL)
+		return slice_sub(in->body, 0, HEADER_LOOK);
+	char *p = arena_new_n(in->arena, char, HEADER_LOOK);
+	ssize_t n = p ? pread(in->m.body_file, p, HEADER_LOOK, 0) : -1;
+
+	return slice_make(p, n > 0 ? (size_t)n : 0);
+}
+
+/* Every address in From must belong to the account: the frontend's word is not taken for it. */
+static int check_from(struct intake *in, uint32_t account, err *e)
+{
+	struct mail_field from;
+	struct mail_address_scan scan;
+	struct mail_address a;
+	struct store_snap snap;
+	int rc;
+
+	if (account == 0 || !mail_header_find(beginning(in), S("From"), &from))
+		return 0;
+	if (store_snap_begin(in->b->store, &snap, e) < 0)
+		return -1;
+	mail_address_begin(&scan, from.value, in->arena);
+	for (rc = 1; rc == 1 && mail_address_next(&scan, &a);)
+		if (a.kind == MAIL_ADDRESS_MAILBOX)
+			rc = delivery_sender_allowed(&snap, account, a.local, a.domain, e);
+	store_snap_end(&snap);
+	if (rc == 0)
+		return err_set(e, ERR_DENIED, "The From address %" SLICE_FMT "@%" SLICE_FMT " does not belong to this account",
+		        SLICE_ARG(slice_sub(a.local, 0, 60)), SLICE_ARG(slice_sub(a.domain, 0, 80)));
+	return rc < 0 ? -1 : 0;
+}
+
+static int recipients(struct intake *in, err *e)
+{
+	if (envelope_decode(in->envelope, in->arena, &in->env, e) < 0)
+		return -1;
+	in->d.recipients = arena_new_n(in->arena, struct delivery_recipient, in->env.n ? in->env.n : 1);
+	if (!in->d.recipients || in->env.n == 0)
+		return err_set(e, ERR_CORRUPT, "a message for nobody");
+	for (size_t i = 0; i < in->env.n; i++) {
+		const struct envelope_recipient *r = &in->env.recipients[i];
+
+		in->d.recipients[i] = (struct delivery_recipient){
+		        .localpart = r->local, .domain = r->domain, .original = r->original, .notify = r->notify};
+	}
+	in->d.n = in->env.n;
+	in->d.sender = in->env.sender;
+	in->d.envelope_id = in->env.id;
+	in->d.ret = (enum queue_ret)in->env.ret;
+	in->d.flags = in->env.flags;
+	return 0;
+}
+
+static int deliver(struct channel_request *q, struct intake *in, err *e)
+{
+	struct backend *b = in->b;
+	const struct msg_deliver *m = &in->m;
+	size_t arena = LIMIT_ENVELOPE_RECIPIENTS * sizeof(struct delivery_recipient) * 2 + 2 * HEADER_LOOK + 65536;
+
+	in->arena = arena_new(arena);
+	if (!in->arena)
+		return err_set(e, ERR_TEMP, "no memory");
+	if (m->batch.n != sizeof in->d.batch ||
+	        !back_submitter(b, channel_request_channel(q), m->handle, &in->d.account))
+		return err_set(e, ERR_TEMP, "the session is not known; log in again");
+	memcpy(in->d.batch, m->batch.p, sizeof in->d.batch);
+	memcpy(in->d.queue_id, m->batch.p, sizeof in->d.queue_id);
+	if (part(m->envelope, m->envelope_size, m->envelope_file, LIMIT_BLOB_INLINE * 16, &in->envelope,
+	            &in->envelope_mapped, e) < 0 ||
+	        part(m->summary, m->summary_size, m->summary_file, LIMIT_SUMMARY_TRANSFER, &in->summary,
+	                &in->summary_mapped, e) < 0 ||
+	        recipients(in, e) < 0 || mail_summary_verify(in->summary, m->body_size, e) < 0 || body(in, e) < 0 ||
+	        check_from(in, in->d.account, e) < 0)
+		return -1;
+	in->d.summary = in->summary;
+	if (delivery_deliver(b->store, b->loops[0].codec, &in->d, e) < 0)
+		return -1;
+	in->results = BUF_INIT(LIMIT_ENVELOPE_RECIPIENTS);
+	for (size_t i = 0; i < in->d.n; i++)
+		buf_add_c(&in->results, (char)in->d.recipients[i].ret_result);
+	return in->results.failed ? err_set(e, ERR_TEMP, "no memory") : 0;
+}
+
+void back_on_deliver(struct channel_request *q, void *arg)
+{
+	struct intake *in = calloc(1, sizeof *in);
+	err e = {0};
+
+	if (!in) {
+		channel_answer_error(q, ERR_TEMP, "no memory");
+		return;
+	}
+	in->b = backend_of(arg);
+	in->m.envelope_file = in->m.summary_file = in->m.body_file = -1;
+	if (!msg_deliver_take(q, &in->m)) {
+		intake_end(in);
+		return;
+	}
+	if (deliver(q, in, &e) < 0) {
+		if (e.kind != ERR_DENIED)
+			log_event(LOG_ERROR, "delivery_failed", F_ERR(&e));
+		channel_answer_error(q, e.kind, e.text);
+	} else {
+		if (in->d.ret_repeated)
+			log_event(LOG_WARN, "possible_duplicate_prevented", F_U64("recipients", in->d.n));
+		in->b->delivered++;
+		msg_deliver_answer(q, &(struct msg_deliver_reply){.queue_id = slice_make(in->d.ret_queue_id, 16),
+		                              .results = buf_slice(&in->results)});
+	}
+	intake_end(in);
+}
+
+void back_on_spool(struct channel_request *q, void *arg)
+{
+	struct backend *b = backend_of(arg);
+	struct msg_spool m;
+	err e = {0};
+
+	if (!msg_spool_take(q, &m))
+		return;
+	int fd = m.size > b->role->settings->limit_message + HEADER_LOOK ? err_set(&e, ERR_LIMIT, "the message is too large")
+	                                                                  : store_spool_new(b->store, &e);
+	if (fd < 0) {
+		channel_answer_error(q, e.kind, e.text);
+		return;
+	}
+	msg_spool_answer(q, &(struct msg_spool_reply){.file = fd});
+	close(fd);
+}

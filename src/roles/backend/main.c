@@ -1,0 +1,141 @@
+#include "admin/admin.h"
+#include "base/log.h"
+#include "roles/backend/backend.h"
+
+#define SWEEP_PAUSE_MS 60000
+#define SWEEP_STEP_MS 50 /* between two steps while more waits: others come first */
+
+static void on_peer(struct role_run *r, enum role peer, uint8_t instance, bool up)
+{
+	if (peer == ROLE_FRONTEND && !up)
+		back_forget_frontend(r->state, instance);
+}
+
+static void handlers(channel_handler **table)
+{
+	table[MESSAGE_SUBMITTER] = back_on_submitter;
+	table[MESSAGE_SUBMITTER_END] = back_on_submitter_end;
+	table[MESSAGE_SENDER_CHECK] = back_on_sender_check;
+	table[MESSAGE_RECIPIENT] = back_on_recipient;
+	table[MESSAGE_DELIVER] = back_on_deliver;
+	table[MESSAGE_SPOOL] = back_on_spool;
+	table[MESSAGE_SESSION] = back_on_session;
+	table[MESSAGE_CONTROL] = back_on_control;
+	table[MESSAGE_ACCOUNT_LOOKUP] = back_on_account_lookup;
+}
+
+/* What is due to be forgotten for good goes in small steps. */
+static void sweeper(void *arg)
+{
+	struct backend *b = arg;
+	struct sweep w = {0};
+	err e;
+
+	while (fiber_sleep(SWEEP_PAUSE_MS) == 0) {
+		int rc;
+
+		while ((rc = mailbox_sweep(b->store, &w, &e)) == 1 && fiber_sleep(SWEEP_STEP_MS) == 0)
+			;
+		if (rc < 0)
+			log_event(LOG_ERROR, "sweep_failed", F_ERR(&e));
+	}
+}
+
+static void follow_file(void *arg)
+{
+	struct backend *b = arg;
+	err e;
+
+	if (admin_apply(b->store, b->role->settings, &e) < 0)
+		log_event(LOG_ERROR, "domains_not_applied", F_ERR(&e));
+}
+
+static int prepare(struct role_run *r, err *e)
+{
+	(void)r;
+	(void)e;
+	admin_prepare();
+	return 0;
+}
+
+static int start(struct role_run *r, err *e)
+{
+	struct backend *b = r->state;
+	struct store_stats stats;
+
+	b->role = r;
+	b->watchers = watchers_new();
+	if (!b->watchers)
+		return err_set(e, ERR_TEMP, "no memory");
+	struct store_config config = {
+	        .dir = ".", /* the sandbox made it the working directory */
+	        .engine = &kv_lmdb,
+	        .map_bytes = r->settings->store_map,
+	        .volume_bytes = r->settings->store_volume,
+	        .on_group = watchers_on_group,
+	        .arg = b->watchers,
+	};
+	if (store_open(&config, &b->store, e) < 0 || back_loops_start(b, e) < 0 || store_start(b->store, e) < 0)
+		return -1;
+	store_stats(b->store, &stats);
+	b->epoch = stats.epoch;
+	b->sweeper = fiber_start("sweep", sweeper, b);
+	if (!b->sweeper || !fiber_start("apply", follow_file, b))
+		return err_set(e, ERR_TEMP, "no memory");
+	return 0;
+}
+
+static void reload(struct role_run *r, const struct settings *before)
+{
+	(void)before;
+	if (!fiber_start("apply", follow_file, r->state))
+		log_event(LOG_ERROR, "domains_not_applied", F_STR("why", "no memory"));
+}
+
+static void drain(struct role_run *r)
+{
+	back_loops_drain(r->state);
+}
+
+static void status(struct role_run *r, struct buf *json)
+{
+	struct backend *b = r->state;
+	struct store_stats s;
+
+	store_stats(b->store, &s);
+	buf_addf(json,
+	        ",\"sessions\":%u,\"sessions_total\":%llu,\"delivered\":%llu,\"store\":{\"suspect\":%s,\"groups\":%llu,"
+	        "\"intents\":%llu,\"bytes\":%llu,\"volume\":%llu,\"volume_used\":%llu,\"engine_bytes\":%llu,\"epoch\":%u}",
+	        back_sessions(b), (unsigned long long)b->sessions_total, (unsigned long long)b->delivered,
+	        s.suspect ? "true" : "false", (unsigned long long)s.groups, (unsigned long long)s.intents,
+	        (unsigned long long)s.bytes, (unsigned long long)s.volume, (unsigned long long)s.volume_used,
+	        (unsigned long long)s.engine_bytes, s.epoch);
+}
+
+static void end(struct role_run *r)
+{
+	struct backend *b = r->state;
+
+	back_loops_end(b);
+	store_close(b->store);
+}
+
+int main(int argc, char **argv)
+{
+	static struct backend state;
+	static const struct role_ops ops = {
+	        .role = ROLE_BACKEND,
+	        .sandbox = &backend_sandbox,
+	        .workers = 4,
+	        .prepare = prepare,
+	        .start = start,
+	        .handlers = handlers,
+	        .peer = on_peer,
+	        .reload = reload,
+	        .drain = drain,
+	        .status = status,
+	        .end = end,
+	};
+
+	return role_main(argc, argv, &ops, &state);
+}

@@ -1,0 +1,57 @@
+#include "imap/login.h"
+#include "roles/frontend/frontend.h"
+#include <errno.h>
+
+struct front_imap {
+	struct conn *c;
+	struct front_login who;
+};
+
+static int on_starttls(void *ctx, struct stream *io)
+{
+	struct front_imap *s = ctx;
+	err e;
+
+	return front_start_tls(s->c, io, &e) < 0 ? -EPROTO : 0;
+}
+
+static int on_login(void *ctx, const struct imap_credentials *c, err *e)
+{
+	struct front_imap *s = ctx;
+	char text[201];
+
+	switch (front_login(s->c, c->user, c->secret, c->authzid, &s->who, text)) {
+	case FRONT_OK:
+		return 0;
+	case FRONT_BAD:
+		return err_set(e, ERR_DENIED, "%s", text);
+	case FRONT_TEMP:
+		break;
+	}
+	return err_set(e, ERR_TEMP, "%s", text);
+}
+
+static int on_handoff(void *ctx, struct stream *io, slice tag, err *e)
+{
+	struct front_imap *s = ctx;
+
+	if (front_hand_over(s->c, &s->who, tag, 0, e) < 0)
+		return -1;
+	stream_close(io);
+	return 0;
+}
+
+void front_imap(struct conn *c)
+{
+	static const struct imap_login_ops ops = {.starttls = on_starttls, .login = on_login, .handoff = on_handoff};
+	const struct settings *settings = c->f->role->settings;
+	struct imap_login_config config = {
+	        .host = slice_of(c->f->host),
+	        .allow_cleartext = c->loopback && settings->auth_loopback_cleartext,
+	        .errors_max = (uint32_t)settings->limit_errors,
+	};
+	struct front_imap s = {.c = c};
+
+	imap_login_run(c->io, &config, &ops, &s);
+	c->io = NULL;
+}

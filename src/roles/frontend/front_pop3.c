@@ -1,0 +1,51 @@
+#include "pop3/login.h"
+#include "roles/frontend/frontend.h"
+#include <errno.h>
+
+struct front_pop3 {
+	struct conn *c;
+	struct front_login who;
+};
+
+static int on_starttls(void *ctx, struct stream *io)
+{
+	struct front_pop3 *s = ctx;
+	err e;
+
+	return front_start_tls(s->c, io, &e) < 0 ? -EPROTO : 0;
+}
+
+static int on_login(void *ctx, const struct pop3_credentials *c, err *e)
+{
+	struct front_pop3 *s = ctx;
+	char text[201];
+
+	enum front_verdict v = front_login(s->c, c->user, c->secret, c->authzid, &s->who, text);
+	return v == FRONT_OK ? 0 : err_set(e, v == FRONT_BAD ? ERR_DENIED : ERR_TEMP, "%s", text);
+}
+
+static int on_handoff(void *ctx, struct stream *io, err *e)
+{
+	struct front_pop3 *s = ctx;
+
+	if (front_hand_over(s->c, &s->who, (slice){"", 0}, 0, e) < 0)
+		return -1;
+	stream_close(io);
+	return 0;
+}
+
+void front_pop3(struct conn *c)
+{
+	static const struct pop3_login_ops ops = {.starttls = on_starttls, .login = on_login, .handoff = on_handoff};
+	const struct settings *settings = c->f->role->settings;
+	struct pop3_login_config config = {
+	        .host = slice_of(c->f->host),
+	        .allow_cleartext = c->loopback && settings->auth_loopback_cleartext,
+	        .errors_max = (uint32_t)settings->limit_errors,
+	        .timeout_ms = settings->timeout_pop3,
+	};
+	struct front_pop3 s = {.c = c};
+
+	if (pop3_login_run(c->io, &config, &ops, &s))
+		c->io = NULL;
+}

@@ -35,13 +35,20 @@ struct delivery {
 
 	struct content content; /* Return-Path and Received are in it already */
 	slice summary;          /* plain */
-	uint8_t queue_id[16];   /* zero: the intent makes one; else a second delivery of the same id and
-				   recipient is   a no-op that answers OK (D6) */
+	/* Zero: the intent makes one. Else a second delivery of this id to the same account is a no-op that
+	   answers OK (D6). */
+	uint8_t queue_id[16];
 	uint8_t batch[16]; /* the asker's id of this question, may be zero: a repeat gets the first answer */
+	/*
+	 * The asker answers each recipient by itself (LMTP). Else one reply covers all: as soon as one
+	 * recipient is OK, those who cannot take it now, or are gone since RCPT, become queue records (to be
+	 * tried again, or bounced) and are OK.
+	 */
+	bool each_answered;
 
 	uint8_t ret_queue_id[16];
 	size_t ret_accounts; /* copies put into INBOXes */
-	size_t ret_remote;   /* recipients put into the queue */
+	size_t ret_remote;   /* queue records made */
 	bool ret_repeated;   /* the answer came from an earlier run */
 };
 

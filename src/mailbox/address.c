@@ -162,17 +162,22 @@ int address_lookup(struct view v, const struct address_canonical *a, struct addr
 		*ret = f;
 		return rc;
 	}
+	f.row = a->local;
 	rc = address_by_key(v, f.domain.id, a->local, &row, e);
 	mail_local_split(a->local, '+', &user, &tag);
-	if (rc == 0 && tag.p)
+	if (rc == 0 && tag.p) {
+		f.row = user;
 		rc = address_by_key(v, f.domain.id, user, &row, e);
+	}
 	if (rc == 0 && postmaster && f.domain.postmaster) {
 		row.kind = ADDRESS_ACCOUNT;
 		row.account = f.domain.postmaster;
 		rc = 1;
 	}
-	if (rc == 0)
-		rc = address_by_key(v, f.domain.id, (slice){0}, &row, e);
+	if (rc == 0) {
+		f.row = (slice){0};
+		rc = address_by_key(v, f.domain.id, f.row, &row, e);
+	}
 	if (rc < 0)
 		return -1;
 	f.kind = rc == 0 ? FOUND_NOBODY : row.kind == ADDRESS_ACCOUNT ? FOUND_ACCOUNT : FOUND_ALIAS;

@@ -14,6 +14,7 @@ struct address_found {
 	struct domain_row domain; /* when it is ours; its slice is gone (valid as below) */
 	uint32_t account;
 	slice targets, owners;
+	slice row; /* local part of the row that was found, in the canonical address: empty for a catch-all */
 };
 /*
  * Canonical forms of both halves, for keys and for comparing. False: not an address (also when local or

@@ -87,12 +87,11 @@ struct key key_due(uint32_t account, int64_t due_us, uint64_t message)
 	return k;
 }
 
-struct key key_delivery(uint32_t account, const uint8_t queue_id[16], uint64_t hash)
+struct key key_delivery(uint32_t account, const uint8_t queue_id[16])
 {
 	struct key k = key_kind(account, KEY_DELIVERY);
 	memcpy(k.b + k.n, queue_id, 16);
 	k.n += 16;
-	put64(&k, hash);
 	return k;
 }
 

@@ -4,7 +4,7 @@
  *
  *   A acc 00                account            A acc 06 modseq n     change
  *   A acc 01 mailbox        mailbox            A acc 08 due message  expunged, restorable until due
- *   A acc 02 parent name    -> mailbox         A acc 09 queue-id h   recent delivery id of a recipient (hash
+ *   A acc 02 parent name    -> mailbox         A acc 09 queue-id     delivery id of a retry, for some time
  * h) A acc 03 mailbox block  entry block        D 00                  counters of domains and accounts A acc
  * 04 message        message            D 01 id               domain A acc 05 message        summary D 02 name
  * -> domain id R blob acc message      who holds a blob   N domain localpart    address; domain 0: bare
@@ -44,7 +44,7 @@ struct key key_message(uint32_t account, uint64_t message);
 struct key key_summary(uint32_t account, uint64_t message);
 struct key key_change(uint32_t account, uint64_t modseq, uint16_t n);
 struct key key_due(uint32_t account, int64_t due_us, uint64_t message);
-struct key key_delivery(uint32_t account, const uint8_t queue_id[16], uint64_t hash);
+struct key key_delivery(uint32_t account, const uint8_t queue_id[16]);
 struct key key_holders(uint64_t blob); /* prefix */
 struct key key_holder(uint64_t blob, uint32_t account, uint64_t message);
 struct key key_counters(void);

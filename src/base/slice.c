@@ -110,30 +110,49 @@ static size_t next_c(slice s, size_t from, size_t end, char c)
 	return at ? (size_t)(at - s.p) : end;
 }
 
+/* Where in the needle the byte stands that text has least often: few false starts. */
+static size_t rarest(slice needle)
+{
+	static const char often[] = " etaoinshrdlcumwfgypbvk";
+	size_t best = 0, best_rank = 0;
+
+	for (size_t i = 0; i < needle.n; i++) {
+		const char *at = memchr(often, ascii_lower(needle.p[i]), sizeof often - 1);
+		size_t rank = at ? (size_t)(at - often) : sizeof often;
+
+		if (rank > best_rank) {
+			best = i;
+			best_rank = rank;
+		}
+	}
+	return best;
+}
+
 ptrdiff_t slice_ifind(slice hay, slice needle)
 {
+	size_t off, end, at_lower, at_upper;
 	char lower, upper;
-	size_t end, at_lower, at_upper, tries;
 
 	if (needle.n == 0)
 		return 0;
 	if (needle.n > hay.n)
 		return -1;
-	end = hay.n - needle.n + 1; /* a match begins before here */
-	lower = ascii_lower(needle.p[0]);
-	upper = ascii_upper(needle.p[0]);
-	at_lower = next_c(hay, 0, end, lower);
-	at_upper = upper == lower ? end : next_c(hay, 0, end, upper);
-	/* Both are found by memchr. Many false starts mean text made to be slow. */
-	for (tries = 0;; tries++) {
+	off = rarest(needle);
+	end = off + hay.n - needle.n + 1; /* the rarest byte of a match is before here */
+	lower = ascii_lower(needle.p[off]);
+	upper = ascii_upper(needle.p[off]);
+	at_lower = next_c(hay, off, end, lower);
+	at_upper = upper == lower ? end : next_c(hay, off, end, upper);
+	for (size_t tries = 0;; tries++) {
 		size_t at = at_lower < at_upper ? at_lower : at_upper;
 
 		if (at == end)
 			return -1;
+		/* Many false starts mean text made to be slow. */
 		if (tries > 64 + at / 8)
-			return ifind_hashed(hay, needle, at);
-		if (bytes_ieq(hay.p + at, needle.p, needle.n))
-			return (ptrdiff_t)at;
+			return ifind_hashed(hay, needle, at - off);
+		if (bytes_ieq(hay.p + at - off, needle.p, needle.n))
+			return (ptrdiff_t)(at - off);
 		if (at == at_lower)
 			at_lower = next_c(hay, at + 1, end, lower);
 		else

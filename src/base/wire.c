@@ -100,7 +100,7 @@ uint16_t rd_u16(struct rd *r)
 {
 	const uint8_t *b = rd_take(r, 2);
 
-	return b ? (uint16_t)(b[0] << 8 | b[1]) : 0;
+	return b ? (uint16_t)((uint32_t)b[0] << 8 | b[1]) : 0;
 }
 
 uint32_t rd_u32(struct rd *r)

@@ -33,10 +33,15 @@ typedef struct err {
 #define ERR_STR(x)  ERR_STR_(x)
 #define ERR_WHERE   __FILE__ ":" ERR_STR(__LINE__)
 
+static inline int err_failed(void) /* a call, so that a caller may also drop the value */
+{
+	return -1;
+}
+
 /* Both evaluate to -1, so that a failing function can end with `return err_set(e, KIND, ...)`. e may be NULL.
  */
-#define err_set(e, kind, ...) (err_set_at((e), (kind), 0, ERR_WHERE, __VA_ARGS__), -1)
-#define err_sys(e, kind, ...) (err_set_errno((e), (kind), ERR_WHERE, __VA_ARGS__), -1)
+#define err_set(e, kind, ...) (err_set_at((e), (kind), 0, ERR_WHERE, __VA_ARGS__), err_failed())
+#define err_sys(e, kind, ...) (err_set_errno((e), (kind), ERR_WHERE, __VA_ARGS__), err_failed())
 
 void err_set_at(err *e, enum err_kind kind, int sys, const char *where, const char *fmt, ...)
 	__attribute__((format(printf, 5, 6), cold));

@@ -1,10 +1,12 @@
 #include "pop3/session.h"
+#include "base/buf.h"
 #include "limits.h"
 #include "mailbox/mailbox.h"
 #include "mailbox/write.h"
 #include "pop3/capability.h"
 #include "pop3/dotwriter.h"
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #define LOAD_AT_ONCE 8192 /* entries read under one snapshot */

@@ -3,6 +3,7 @@
 #include "roles/backend/backend.h"
 
 #define SWEEP_PAUSE_MS 60000
+#define GUARD_MS 250
 #define SWEEP_STEP_MS 50 /* between two steps while more waits: others come first */
 
 static void on_peer(struct role_run *r, enum role peer, uint8_t instance, bool up)
@@ -38,6 +39,25 @@ static void sweeper(void *arg)
 			;
 		if (rc < 0)
 			log_event(LOG_ERROR, "sweep_failed", F_ERR(&e));
+	}
+}
+
+/*
+ * A failed write or sync leaves the store suspect: it takes nothing more. The cure is to end and be started again,
+ * which recovers the store from what is on the disk.
+ */
+static void guard(void *arg)
+{
+	struct backend *b = arg;
+	struct store_stats stats;
+
+	while (fiber_sleep(GUARD_MS) == 0) {
+		store_stats(b->store, &stats);
+		if (stats.suspect) {
+			log_event(LOG_ERROR, "store_suspect", F_STR("note", "the backend starts again and recovers it"));
+			loop_stop(b->role->loop);
+			break;
+		}
 	}
 }
 
@@ -80,7 +100,7 @@ static int start(struct role_run *r, err *e)
 	store_stats(b->store, &stats);
 	b->epoch = stats.epoch;
 	b->sweeper = fiber_start("sweep", sweeper, b);
-	if (!b->sweeper || !fiber_start("apply", follow_file, b))
+	if (!b->sweeper || !fiber_start("apply", follow_file, b) || !fiber_start("guard", guard, b))
 		return err_set(e, ERR_TEMP, "no memory");
 	return 0;
 }

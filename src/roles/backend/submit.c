@@ -103,13 +103,16 @@ void back_on_submitter(struct channel_request *q, void *arg)
 		arena_free(a);
 		return;
 	}
+	struct submitter *s = NULL;
 	int rc = a ? back_redeem(b, m.ticket, m.protocol, &account, &e) : err_set(&e, ERR_TEMP, "no memory");
 	if (rc == 0)
 		rc = account_ready(b, account, a, &address, &e) == 1 ? 0 : err_set(&e, ERR_DENIED, "the account is switched off");
-	struct submitter *s = rc == 0 && b->submitters_n < LIMIT_SUBMITTERS ? calloc(1, sizeof *s) : NULL;
-	if (rc == 0 && !s)
-		rc = err_set(&e, ERR_TEMP, "too many submission sessions");
-	if (rc < 0) {
+	if (rc == 0) {
+		s = b->submitters_n < LIMIT_SUBMITTERS ? calloc(1, sizeof *s) : NULL;
+		if (!s)
+			err_set(&e, ERR_TEMP, "too many submission sessions");
+	}
+	if (!s) {
 		channel_answer_error(q, e.kind, e.text);
 	} else {
 		random_bytes(s->handle, sizeof s->handle);

@@ -52,7 +52,7 @@ static int spawn(struct child *c, err *e)
 {
 	struct supervisor *s = c->s;
 	int pair[2], settings = settings_seal(s->config.settings, e);
-	char path[PATH_MAX + 32], instance[8];
+	char path[1280], instance[8];
 	posix_spawn_file_actions_t acts;
 
 	if (settings < 0)

@@ -66,15 +66,15 @@ static void watch_signal(struct supervisor *s, uv_signal_t *h, uv_signal_cb cb, 
 static int find_libexec(struct supervisor *s, err *e)
 {
 	static const char *const places[] = {"/posthouse-", "/../libexec/posthouse/posthouse-"};
-	char self[PATH_MAX], probe[PATH_MAX + 32];
-	ssize_t n = readlink("/proc/self/exe", self, sizeof self - 64);
+	char self[1024], probe[1280];
+	ssize_t n = readlink("/proc/self/exe", self, sizeof self - 1);
 
 	if (n <= 0)
 		return err_sys(e, ERR_IO, "cannot find this program's own file");
 	self[n] = 0;
 	*strrchr(self, '/') = 0;
 	for (size_t i = 0; i < COUNT_OF(places); i++) {
-		snprintf(s->libexec, sizeof s->libexec, "%.*s%s", PATH_MAX - 64, self, places[i]);
+		snprintf(s->libexec, sizeof s->libexec, "%s%s", self, places[i]);
 		snprintf(probe, sizeof probe, "%sfrontend", s->libexec);
 		if (access(probe, X_OK) == 0)
 			return 0;

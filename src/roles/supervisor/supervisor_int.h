@@ -50,7 +50,7 @@ struct supervisor {
 	bool chain_ready, self_signed;
 	struct fiber_signal changed; /* a child or the chain */
 	int data_fd, run_fd, empty_fd, store_fd, auth_fd;
-	char libexec[PATH_MAX]; /* "<folder>/posthouse-" */
+	char libexec[1152]; /* "<folder>/posthouse-" */
 	char hosts[2048];
 	gid_t control_gid;
 	bool ready, stopping, control_open;

@@ -42,6 +42,7 @@ static const struct call_group call_groups[] = {
 		"seccomp"},
 	{SANDBOX_CHANNEL, 0,
 		"sendmsg recvmsg sendmmsg recvmmsg sendto recvfrom getsockopt setsockopt shutdown "
+		"getpeername getsockname "
 		"memfd_create ftruncate fallocate"},
 	{SANDBOX_ACCEPT, 0,
 		"accept accept4 getpeername getsockname getsockopt setsockopt shutdown sendto recvfrom "

@@ -21,8 +21,8 @@ void base64_encode(struct buf *out, slice in)
 
 		to[0] = base64_chars[v >> 18];
 		to[1] = base64_chars[v >> 12 & 63];
-		to[2] = left > 1 ? base64_chars[v >> 6 & 63] : '=';
-		to[3] = left > 2 ? base64_chars[v & 63] : '=';
+		to[2] = (char)(left > 1 ? base64_chars[v >> 6 & 63] : '=');
+		to[3] = (char)(left > 2 ? base64_chars[v & 63] : '=');
 		left -= left > 2 ? 3 : left;
 	}
 	buf_grow(out, n);

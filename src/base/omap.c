@@ -17,6 +17,7 @@ enum {
 struct node {
 	struct omap_node pub; /* first: the pointer that callers hold is the node's */
 	struct node *prev;
+	char *value; /* the piece that pub.value shows, or NULL */
 	uint32_t levels;
 	struct node *next[]; /* `levels` of them, then the key's bytes */
 };
@@ -181,11 +182,8 @@ static uint32_t roll_levels(struct omap *m)
 	return levels;
 }
 
-/*
- * The last node before key, or NULL. ret_path, where given, gets for each level the link that leads to the
- * first node >= key there.
- */
-static struct node *find(const struct omap *m, slice key, struct node **ret_path[LEVELS])
+/* The last node before key, or NULL. ret_path, where given, gets the same for each level. */
+static struct node *find(const struct omap *m, slice key, struct node *ret_path[LEVELS])
 {
 	struct node *const *links = m->head;
 	struct node *before = NULL;
@@ -200,19 +198,20 @@ static struct node *find(const struct omap *m, slice key, struct node **ret_path
 		}
 		seen = next;
 		if (ret_path)
-			ret_path[level] = (struct node **)(uintptr_t)&links[level];
+			ret_path[level] = before;
 	}
 	return before;
+}
+
+/* The link of this level that leads on from a node, or from the beginning. */
+static struct node **link_of(struct omap *m, struct node *before, size_t level)
+{
+	return before ? &before->next[level] : &m->head[level];
 }
 
 static struct node *after(const struct omap *m, const struct node *before)
 {
 	return before ? before->next[0] : m->head[0];
-}
-
-static struct node *node_of(const struct omap_node *at)
-{
-	return (struct node *)(uintptr_t)at;
 }
 
 static const struct omap_node *shown(const struct node *n)
@@ -221,7 +220,7 @@ static const struct omap_node *shown(const struct node *n)
 }
 
 /* A copy of the bytes in a piece of its own; an empty one needs none. False: out of memory. */
-static bool value_copy(struct omap *m, slice value, slice *ret)
+static bool value_set(struct omap *m, struct node *n, slice value)
 {
 	char *p = NULL;
 
@@ -231,12 +230,13 @@ static bool value_copy(struct omap *m, slice value, slice *ret)
 			return false;
 		memcpy(p, value.p, value.n);
 	}
-	*ret = slice_make(p, value.n);
+	piece_give(m, n->value, n->pub.value.n);
+	n->value = p;
+	n->pub.value = slice_make(p, value.n);
 	return true;
 }
 
-static bool node_add(struct omap *m, slice key, slice value, uint32_t flags, struct node *before,
-	struct node **path[LEVELS])
+static bool node_add(struct omap *m, slice key, slice value, uint32_t flags, struct node *path[LEVELS])
 {
 	uint32_t levels = roll_levels(m);
 	struct node *n = piece_take(m, node_size(levels, key.n));
@@ -244,7 +244,8 @@ static bool node_add(struct omap *m, slice key, slice value, uint32_t flags, str
 
 	if (!n)
 		return false;
-	if (!value_copy(m, value, &n->pub.value)) {
+	*n = (struct node){.pub.flags = flags, .prev = path[0], .levels = levels};
+	if (!value_set(m, n, value)) {
 		piece_give(m, n, node_size(levels, key.n));
 		return false;
 	}
@@ -252,12 +253,11 @@ static bool node_add(struct omap *m, slice key, slice value, uint32_t flags, str
 	if (key.n)
 		memcpy(bytes, key.p, key.n);
 	n->pub.key = slice_make(bytes, key.n);
-	n->pub.flags = flags;
-	n->levels = levels;
-	n->prev = before;
 	for (size_t level = 0; level < levels; level++) {
-		n->next[level] = *path[level];
-		*path[level] = n;
+		struct node **link = link_of(m, path[level], level);
+
+		n->next[level] = *link;
+		*link = n;
 	}
 	if (n->next[0])
 		n->next[0]->prev = n;
@@ -269,17 +269,14 @@ static bool node_add(struct omap *m, slice key, slice value, uint32_t flags, str
 
 bool omap_put_flag(struct omap *m, slice key, slice value, uint32_t flags)
 {
-	struct node **path[LEVELS];
-	struct node *before = find(m, key, path), *n = after(m, before);
-	slice old;
+	struct node *path[LEVELS];
+	struct node *n = after(m, find(m, key, path));
 
 	if (!n || !slice_eq(n->pub.key, key))
-		return node_add(m, key, value, flags, before, path);
-	old = n->pub.value;
-	if (!value_copy(m, value, &n->pub.value))
+		return node_add(m, key, value, flags, path);
+	if (!value_set(m, n, value))
 		return false;
 	n->pub.flags = flags;
-	piece_give(m, (char *)(uintptr_t)old.p, old.n);
 	return true;
 }
 
@@ -290,19 +287,19 @@ bool omap_put(struct omap *m, slice key, slice value)
 
 bool omap_del(struct omap *m, slice key)
 {
-	struct node **path[LEVELS];
+	struct node *path[LEVELS];
 	struct node *n = after(m, find(m, key, path));
 
 	if (!n || !slice_eq(n->pub.key, key))
 		return false;
 	for (size_t level = 0; level < n->levels; level++)
-		*path[level] = n->next[level];
+		*link_of(m, path[level], level) = n->next[level];
 	if (n->next[0])
 		n->next[0]->prev = n->prev;
 	else
 		m->last = n->prev;
 	m->count--;
-	piece_give(m, (char *)(uintptr_t)n->pub.value.p, n->pub.value.n);
+	piece_give(m, n->value, n->pub.value.n);
 	piece_give(m, n, node_size(n->levels, n->pub.key.n));
 	return true;
 }
@@ -336,12 +333,12 @@ const struct omap_node *omap_before(const struct omap *m, slice key)
 
 const struct omap_node *omap_next(const struct omap_node *at)
 {
-	return shown(node_of(at)->next[0]);
+	return shown(((const struct node *)at)->next[0]);
 }
 
 const struct omap_node *omap_prev(const struct omap_node *at)
 {
-	return shown(node_of(at)->prev);
+	return shown(((const struct node *)at)->prev);
 }
 
 size_t omap_count(const struct omap *m)

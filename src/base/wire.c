@@ -151,5 +151,5 @@ slice rd_bytes(struct rd *r, size_t max)
 
 	if (n > max)
 		r->bad = true;
-	return r->bad ? (slice){0} : rd_raw(r, (size_t)n);
+	return rd_raw(r, r->bad ? 0 : (size_t)n);
 }

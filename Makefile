@@ -12,7 +12,7 @@ all: $(B)/build.ninja
 
 # Installs what is missing, builds, starts a throw-away post house and sends a message through it.
 run: deps all
-	@$(PYTHON) tools/run $(B)
+	@$(PYTHON) tools/demo $(B)/posthouse
 
 # Everything that must hold before a change lands: the linters, then all tests.
 check: deps lint test

@@ -316,10 +316,11 @@ static int wait_end(struct dev *d, const sigset_t *set)
 
 int cli_dev(struct cli *c)
 {
-	struct dev d = {.c = c};
+	static struct dev d; /* large; there is one */
 	sigset_t set;
 	int fd = -1, rc;
 
+	d.c = c;
 	if ((rc = read_options(&d)) != 0 || (rc = make_folder(&d)) != 0 || (rc = write_config(&d)) != 0)
 		return rc;
 	c->values[OPT_CONFIG] = d.path;

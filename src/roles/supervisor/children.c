@@ -16,8 +16,6 @@
 #define DRAIN_MS 5000
 #define END_MS 3000
 
-extern char **environ;
-
 static int home_of(const struct supervisor *s, enum role role)
 {
 	return role == ROLE_BACKEND ? s->store_fd : role == ROLE_AUTH ? s->auth_fd : s->empty_fd;

@@ -28,7 +28,9 @@ struct stream {
 	bool is_socket;     /* recv and send instead of read and write */
 	bool woken, waiting;
 	bool ended; /* the peer will send nothing more; it may still read */
+	bool writing; /* a fiber is amid a write: one that only reads must not flush */
 	struct buf out;
+	struct fiber_signal written;
 	uint64_t timeout_at;
 	struct fiber *waiter;
 };
@@ -143,33 +145,50 @@ static int wait_ready(struct stream *s, bool for_write)
 /* Everything, or an error. */
 static int write_all(struct stream *s, slice b)
 {
-	while (b.n > 0) {
+	int rc = 0;
+
+	s->writing = true;
+	while (b.n > 0 && rc == 0) {
 		bool for_write;
 		ssize_t put = try_write(s, b.p, b.n, &for_write);
 
-		if (put > 0) {
+		if (put > 0)
 			b = slice_skip(b, (size_t)put);
-		} else if (put == -EAGAIN) {
-			int rc = wait_ready(s, for_write);
-			if (rc < 0)
-				return rc;
-		} else if (put != -EINTR) {
-			return fail(s, put == 0 ? -EPIPE : (int)put);
-		}
+		else if (put == -EAGAIN)
+			rc = wait_ready(s, for_write);
+		else if (put != -EINTR)
+			rc = fail(s, put == 0 ? -EPIPE : (int)put);
 	}
-	return 0;
+	s->writing = false;
+	fiber_signal_one(&s->written);
+	return rc;
+}
+
+/* Waits until no other fiber is amid a write. */
+static int turn_to_write(struct stream *s)
+{
+	int rc = 0;
+
+	while (s->writing && rc == 0)
+		rc = fiber_signal_wait(&s->written, s->timeout_at);
+	return rc < 0 ? fail(s, rc) : s->error;
 }
 
 int stream_flush(struct stream *s)
 {
-	if (s->error)
-		return s->error;
+	int rc = turn_to_write(s);
+
+	if (rc < 0)
+		return rc;
 	if (s->out.failed)
 		return fail(s, -ENOMEM);
 	if (s->out.n == 0)
 		return 0;
-	int rc = write_all(s, buf_slice(&s->out));
-	buf_free(&s->out);
+	struct buf out = s->out; /* another fiber may gather anew meanwhile */
+
+	s->out = BUF_INIT(OUT_MAX);
+	rc = write_all(s, buf_slice(&out));
+	buf_free(&out);
 	return rc;
 }
 
@@ -244,7 +263,7 @@ static int fill(struct stream *s)
 			}
 		}
 		give_input(s);
-		int rc = stream_flush(s);
+		int rc = s->writing ? 0 : stream_flush(s);
 		if (rc == 0)
 			rc = wait_ready(s, for_write);
 		if (rc < 0)
@@ -356,7 +375,7 @@ ssize_t stream_read_line(struct stream *s, size_t max, slice *ret_line, bool *re
 
 int stream_wait(struct stream *s)
 {
-	int rc = stream_flush(s);
+	int rc = s->writing ? 0 : stream_flush(s);
 
 	if (rc < 0)
 		return rc;

@@ -1,6 +1,6 @@
 /*
- * A buffered byte stream over a non-blocking descriptor, with or without TLS. One fiber reads and writes it at a time
- * (a second fiber may write while the first is parked in a read only through stream_wake).
+ * A buffered byte stream over a non-blocking descriptor, with or without TLS. One fiber reads and writes
+ * it, or one reads and another writes; reading then never flushes while the writer is amid a write.
  *
  * Every call that may park ends by the stream's deadline. Calls return 0 or a count on success and a negative errno:
  * -ETIMEDOUT, -ECANCELED, -EPIPE/-ECONNRESET (peer gone), -EPROTO (TLS), -EMSGSIZE (a line over its limit).

@@ -239,6 +239,7 @@ static bool any_left(const struct supervisor *s)
 void supervisor_stop(struct supervisor *s)
 {
 	s->stopping = true;
+	fiber_signal_all(&s->changed); /* who waits for something to come up waits in vain */
 	drain(s, ROLE_FRONTEND);
 	drain(s, ROLE_BACKEND);
 	for (size_t i = 0; i < s->children_n; i++) {

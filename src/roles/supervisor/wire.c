@@ -133,7 +133,7 @@ static int wire_frontend(struct child *c, err *e)
 	struct supervisor *s = c->s;
 
 	while (!s->chain_ready)
-		if (fiber_signal_wait(&s->changed, loop_now() + START_MS) < 0)
+		if (s->stopping || !c->channel || fiber_signal_wait(&s->changed, loop_now() + START_MS) < 0)
 			return err_set(e, ERR_TIMEOUT, "auth has no certificate for us");
 	if (supervisor_give_chain(c, e) < 0)
 		return -1;

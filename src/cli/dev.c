@@ -223,7 +223,7 @@ static int add_people(struct dev *d)
 		snprintf(
 			address, sizeof address, "%s%s%s", u->name, whole ? "" : "@", whole ? "" : d->domain);
 		rc = add(d, "account.add",
-			json_pack("{s:s, s:s}", "account", address, "password", u->password));
+			json_pack("{s:s, s:s, s:b}", "account", address, "password", u->password, "weak", 1));
 	}
 	return rc;
 }

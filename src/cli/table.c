@@ -58,13 +58,11 @@ static const struct cli_column mailbox_columns[] = {
 	{"subscribed", "SUBSCRIBED"}, {"mailbox", "MAILBOX"}, {0}};
 
 const struct cli_command cli_commands[] = {
-#if defined CLI_WITH_SUPERVISOR || defined CLI_TABLE_ONLY
 	{.noun = "run", .args = "", RUN(cli_run),
 		.help = "Run the post house in the foreground until it is told to end."},
 	{.noun = "dev", .args = "", RUN(cli_dev),
 		.options = OPT(DEV_DOMAIN) | OPT(DEV_USER) | OPT(DEV_BASE_PORT) | OPT(DEV_KEEP),
 		.help = "Run a throw-away post house on high loopback ports, for trying out and for tests."},
-#endif
 	{.noun = "status", .args = "", RUN(cli_status), .method = "status",
 		.help = "Show the state of all roles. Exits 0 when all is well, 1 when something is amiss, 2 when it does not run."},
 	{.noun = "version", .args = "", RUN(cli_version), .help = "Print the version of this program and of the one that runs."},

@@ -100,6 +100,8 @@
 #define LIMIT_IMAP_ARENA         4194304  /* memory of a command: a line of 65,536 bytes parses to at most some 3 MiB */
 #define LIMIT_IMAP_SKIP          67108864 /* bytes of a refused literal that are read over before the session ends */
 #define LIMIT_IMAP_DEPTH         50       /* parentheses and NOTs of SEARCH */
+#define LIMIT_IMAP_WALK_ARENA    67108864 /* summaries of the 32 messages a FETCH has in hand; one may be 1 MiB */
+#define LIMIT_IMAP_HEADER        1048576  /* bytes of a header that HEADER.FIELDS and SEARCH HEADER look at */
 #define LIMIT_IMAP_NAME          4096     /* bytes of a mailbox name or pattern on the wire; the store takes less */
 
 /* smtp */
@@ -152,4 +154,3 @@
 #define LIMIT_POP3_LINE 1100 /* RFC 2449 4 says 255; PASS may carry a secret of LIMIT_SECRET bytes */
 #define LIMIT_POP3_AUTH 4096 /* AUTH PLAIN: base64 of two names and a secret */
 #define LIMIT_POP3_USER 320  /* a name: an address */
-#define LIMIT_IMAP_WALK_ARENA    67108864 /* summaries of the 32 messages a FETCH has in hand; one may be 1 MiB */

@@ -260,7 +260,7 @@ static slice name_or_comment(struct mail_address_scan *scan, slice name, slice c
 {
 	if (name.n == 0 && comment.n)
 		return comment_text(scan, comment);
-	return name.n ? clean(scan, name, true) : (slice){0};
+	return name.n ? clean(scan, slice_trim(name), true) : (slice){0};
 }
 
 static slice between(slice s, size_t from, size_t to)

@@ -207,16 +207,15 @@ void mail_fold(struct buf *out, slice utf8)
 	}
 	const UNormalizer2 *norm = unorm2_getNFKCCasefoldInstance(&code);
 	for (size_t i = 0, start = 0; i < utf8.n;) {
-		i++;
-		while (i < utf8.n && i - start < FOLD_IN / 2 && ((uint8_t)utf8.p[i] & 0xC0) == 0x80)
+		do
 			i++;
-		/* a cut is safe in front of ASCII, and taken anywhere between code points when the stretch is
+		while (i < utf8.n && ((uint8_t)utf8.p[i] & 0xC0) == 0x80 && i - start < FOLD_IN);
+		/* a cut is safe in front of ASCII, and taken between any two code points when the stretch is
 		 * full */
-		bool safe = i == utf8.n || (utf8.p[i] >= 0 && i - start >= FOLD_IN / 2) ||
-			    i - start >= FOLD_IN - 4;
-		if (!safe)
+		size_t n = i - start;
+		if (i < utf8.n && n < FOLD_IN - 4 && !(n >= FOLD_IN / 2 && utf8.p[i] >= 0))
 			continue;
-		slice s = slice_sub(utf8, start, i - start);
+		slice s = slice_sub(utf8, start, n);
 		if (U_SUCCESS(code) && !ascii_only(s))
 			fold_stretch(out, norm, s);
 		else

@@ -1,7 +1,8 @@
 #include "mail/date.h"
 #include "mail/chars.h"
 
-#define DAY_S 86400
+#define DAY_S     86400
+#define DATE_TEXT 1024 /* a date is found in so many bytes or not at all */
 
 static const char month_names[12][4] = {
 	"Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
@@ -124,19 +125,31 @@ static size_t skip_comment(slice s, size_t i)
 	return s.n;
 }
 
-/* Whether the number behind a sign is a zone: four digits, or "+2:00" with its colon. */
+/* The text with comments and commas as blanks, and no blanks around colons: "09 (h) : 55" becomes "09:55". */
+static slice tidy(slice s, char *z)
+{
+	size_t n = 0;
+	for (size_t i = 0; i < s.n;) {
+		bool blank = mail_char(s.p[i]) & CH_BLANK || s.p[i] == ',' || s.p[i] == '(';
+		size_t next = s.p[i] == '(' ? skip_comment(s, i) : i + 1;
+		if (blank && n && z[n - 1] != ' ' && z[n - 1] != ':')
+			z[n++] = ' ';
+		if (!blank) {
+			if (s.p[i] == ':' && n && z[n - 1] == ' ')
+				n--;
+			z[n++] = s.p[i];
+		}
+		i = next;
+	}
+	return (slice){z, n};
+}
+
 static bool next_token(slice *in, struct token *ret)
 {
 	slice s = *in;
 	size_t i = 0;
-	while (i < s.n) {
-		if (s.p[i] == '(')
-			i = skip_comment(s, i);
-		else if (mail_char(s.p[i]) & CH_BLANK || s.p[i] == ',')
-			i++;
-		else
-			break;
-	}
+	while (i < s.n && s.p[i] == ' ')
+		i++;
 	size_t start = i;
 	if (i == s.n) {
 		*in = (slice){s.p, 0};
@@ -270,7 +283,8 @@ bool mail_date_parse(slice s, struct mail_date *ret)
 {
 	struct date_parts d = {0};
 	struct token t;
-	s = slice_sub(s, 0, 1024); /* a date is found in it or not at all */
+	char z[DATE_TEXT];
+	s = tidy(slice_sub(s, 0, sizeof z), z);
 	while (!(d.has_zone && d.has_year) && next_token(&s, &t)) {
 		if (t.kind == TOKEN_NUMBER) {
 			take_number(&d, t.text);

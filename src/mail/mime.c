@@ -314,7 +314,8 @@ static void on_line(struct mail_mime *m, slice line, bool whole)
 	slice bare = slice_sub(line, 0, line.n - eol);
 	uint64_t line_end = m->line_start + line.n;
 	bool last = false;
-	int level = whole ? find_boundary(m, bare, &last) : -1;
+	/* a longer line could not be told when it comes in pieces, so it never is one */
+	int level = whole && line.n <= CARRY_MAX ? find_boundary(m, bare, &last) : -1;
 	if (level >= 0) {
 		at_boundary(m, (uint32_t)level, last, line_end);
 		m->lines += eol > 0;

@@ -1,6 +1,9 @@
 #include "mail/chars.h"
 #include "mail/mime_int.h"
 
+#define HEAD_MAX                                                                                             \
+	256 /* name and colon stand in the first bytes of a line: all that is sure to come in one piece */
+
 static const slice field_names[F_COUNT] = {
 	[F_TYPE] = SLICE_INIT("content-type"),
 	[F_ENCODING] = SLICE_INIT("content-transfer-encoding"),
@@ -103,13 +106,13 @@ void mime_fields_line(struct mime_fields *f, slice line)
 		return;
 	}
 	close_field(f);
-	size_t n = 0;
-	while (n < line.n && mail_char(line.p[n]) & CH_FTEXT)
+	size_t n = 0, max = line.n < HEAD_MAX ? line.n : HEAD_MAX;
+	while (n < max && mail_char(line.p[n]) & CH_FTEXT)
 		n++;
 	slice name = slice_sub(line, 0, n);
-	while (n < line.n && (line.p[n] == ' ' || line.p[n] == '\t'))
+	while (n < max && (line.p[n] == ' ' || line.p[n] == '\t'))
 		n++;
-	if (n == line.n || line.p[n] != ':')
+	if (n == max || line.p[n] != ':')
 		return;
 	f->open = field_of(name, f->message);
 	buf_reset(&f->raw);

@@ -162,6 +162,8 @@ int mail_summary_find(
 			return err_set(e, ERR_MISSING, "no such part");
 		whole = false;
 	}
+	if (at >= s->parts)
+		return err_set(e, ERR_CORRUPT, "damaged message summary");
 	*ret_index = at;
 	return 0;
 }

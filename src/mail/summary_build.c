@@ -5,12 +5,14 @@
 #include "mail/summary_int.h"
 #include <stdlib.h>
 
-/* Decoded bytes kept of the text a preview is made of. HTML begins with much that is not text. */
-#define PLAIN_MAX 4096
-#define HTML_MAX  32768
+/* Bytes looked at of the text a preview is made of. HTML begins with much that is not text. */
+#define PLAIN_MAX 8192
+#define HTML_MAX  49152
+#define SLACK     64 /* decoders ask for a little more room than they fill */
 
 struct capture { /* the head of the first text of one kind */
 	uint32_t part;
+	size_t left; /* bytes still to be looked at */
 	slice charset;
 	struct mail_decoder decoder;
 	struct buf text;
@@ -28,6 +30,7 @@ struct mail_summary_builder {
 static void capture_begin(struct capture *c, uint32_t index, const struct mail_mime_part *p)
 {
 	c->part = index;
+	c->left = c->text.max - SLACK;
 	c->charset = mail_value_param(&p->type, S("charset"));
 	c->decoder = (struct mail_decoder){.encoding = p->encoding};
 }
@@ -47,9 +50,10 @@ static void on_part(void *arg, uint32_t index)
 
 static void capture_feed(struct capture *c, slice bytes)
 {
-	size_t room = c->text.max / 2 - (c->text.n < c->text.max / 2 ? c->text.n : c->text.max / 2);
-	if (room)
-		mail_decoder_feed(&c->decoder, &c->text, slice_sub(bytes, 0, room * 3));
+	bytes = slice_sub(bytes, 0, c->left);
+	if (bytes.n)
+		mail_decoder_feed(&c->decoder, &c->text, bytes);
+	c->left -= bytes.n;
 }
 
 static void on_body(void *arg, uint32_t index, slice bytes)
@@ -74,12 +78,12 @@ struct mail_summary_builder *mail_summary_new(void)
 		mail_summary_free(b);
 		return NULL;
 	}
-	b->plain.text = BUF_INIT(PLAIN_MAX * 4);
-	b->html.text = BUF_INIT(HTML_MAX * 4);
+	b->plain.text = BUF_INIT(PLAIN_MAX + SLACK);
+	b->html.text = BUF_INIT(HTML_MAX + SLACK);
 	b->record = BUF_INIT(LIMIT_MAIL_SUMMARY);
 	b->strings = BUF_INIT(LIMIT_MAIL_TEXT);
-	b->work = BUF_INIT(HTML_MAX * 8);
-	b->work2 = BUF_INIT(HTML_MAX * 8);
+	b->work = BUF_INIT(HTML_MAX * 4);
+	b->work2 = BUF_INIT(HTML_MAX * 4);
 	b->plain.part = b->html.part = MAIL_NONE;
 	return b;
 }

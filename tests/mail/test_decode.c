@@ -1,0 +1,442 @@
+#include "base/encode.h"
+#include "mail/decode.h"
+#include "mail/param.h"
+#include "support.h"
+#include <jansson.h>
+
+static void decode_chunked(struct buf *out, enum mail_encoding encoding, slice in, size_t cut, size_t step)
+{
+	struct mail_decoder d = {.encoding = encoding};
+	if (step) {
+		for (size_t i = 0; i < in.n; i += step)
+			mail_decoder_feed(&d, out, slice_sub(in, i, step));
+	} else {
+		mail_decoder_feed(&d, out, slice_sub(in, 0, cut));
+		mail_decoder_feed(&d, out, slice_skip(in, cut));
+	}
+	mail_decoder_finish(&d, out);
+}
+
+/* The input in one piece, in two at every place, and byte by byte. */
+static void check_decode(enum mail_encoding encoding, slice in, slice want)
+{
+	struct buf b = BUF_INIT(4096);
+	char *exact = exact_copy(in);
+	in.p = exact;
+	for (size_t cut = 0; cut <= in.n + 1; cut++) {
+		buf_reset(&b);
+		decode_chunked(&b, encoding, in, cut, cut > in.n);
+		if (!slice_eq(buf_slice(&b), want))
+			fail_msg("\"%.*s\" cut at %zu gives \"%.*s\"", (int)in.n, in.p, cut, (int)b.n, b.p);
+	}
+	free(exact);
+	buf_free(&b);
+}
+
+static void test_qp(void **state)
+{
+	static const struct {
+		const char *in, *out;
+	} cases[] = {
+		{"", ""},
+		{"plain text\r\n", "plain text\r\n"},
+		{"a=3Db", "a=b"},
+		{"=C3=B6=c3=b6", "\xc3\xb6\xc3\xb6"},
+		{"soft=\r\n break", "soft break"},
+		{"soft=\nbreak", "softbreak"},
+		{"soft=  \t\r\nbreak", "softbreak"},
+		{"trailing  \r\nx \t\ny", "trailing\r\nx\ny"},
+		{"a  b   c", "a  b   c"},
+		{"a        b", "a        b"},
+		{"end  ", "end"},
+		{"bad=XYz", "bad=XYz"},
+		{"bad=4", "bad=4"},
+		{"bad=4g", "bad=4g"},
+		{"bad==41", "bad=A"},
+		{"end=", "end"},
+		{"=\r\n=\r\nx", "x"},
+		{" lead", " lead"},
+		{"a =20\r\n", "a  \r\n"},
+	};
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(cases); i++)
+		check_decode(MAIL_ENCODING_QP, slice_of(cases[i].in), slice_of(cases[i].out));
+}
+
+static void test_base64(void **state)
+{
+	static const struct {
+		const char *in, *out;
+	} cases[] = {
+		{"", ""},
+		{"Zg==", "f"},
+		{"Zm8=", "fo"},
+		{"Zm9v", "foo"},
+		{"Zm9vYmFy", "foobar"},
+		{"Zm9v\r\nYmFy\r\n", "foobar"},
+		{"Z m\t9\nv", "foo"},
+		{"Zm9vYg", "foob"},
+		{"Zm9vYmE", "fooba"},
+		{"Zm9vYm", "foob"},
+		{"Zm9vYg==Zm9v", "foobfoo"},
+		{"Z!m#9*v", "foo"},
+		{"Z", ""},
+		{"====", ""},
+		{"\xff\x80", ""},
+	};
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(cases); i++)
+		check_decode(MAIL_ENCODING_BASE64, slice_of(cases[i].in), slice_of(cases[i].out));
+	check_decode(MAIL_ENCODING_8BIT, S("a\xff=3D"), S("a\xff=3D"));
+	assert_int_equal(mail_encoding_parse(S(" Quoted-Printable ")), MAIL_ENCODING_QP);
+	assert_int_equal(mail_encoding_parse(S("x-uuencode")), MAIL_ENCODING_OTHER);
+	assert_int_equal(mail_encoding_parse((slice){0}), MAIL_ENCODING_7BIT);
+}
+
+static void test_charsets(void **state)
+{
+	static const struct {
+		const char *charset, *in, *out;
+	} cases[] = {
+		{"", "abc", "abc"},
+		{"utf-8", "\xc3\xb6", "\xc3\xb6"},
+		{"UTF8", "\xc3\xb6\xff", "\xc3\xb6\xef\xbf\xbd"},
+		{"us-ascii", "\xc3\xb6", "\xc3\xb6"},
+		{"us-ascii", "\xf6", "\xc3\xb6"},
+		{"ISO-8859-1", "\xf6\x80", "\xc3\xb6\xe2\x82\xac"},
+		{"iso-8859-15", "\xa4", "\xe2\x82\xac"},
+		{"windows-1251", "\xcf", "\xd0\x9f"},
+		{"koi8-r", "\xf0", "\xd0\x9f"},
+		{"gb2312", "\xd6\xd0\x81\x40", "\xe4\xb8\xad\xe4\xb8\x82"},
+		{"GBK", "\xd6\xd0", "\xe4\xb8\xad"},
+		{"gb18030", "\x81\x30\x81\x30", "\xc2\x80"},
+		{"big5", "\xa4\xa4", "\xe4\xb8\xad"},
+		{"Shift_JIS", "\x93\xfa", "\xe6\x97\xa5"},
+		{"iso-2022-jp", "\x1b$BF|\x1b(B", "\xe6\x97\xa5"},
+		{"euc-kr", "\xc7\xd1", "\xed\x95\x9c"},
+		{"ks_c_5601-1987", "\xc7\xd1", "\xed\x95\x9c"},
+		{"utf-7", "+AOQ-", "\xc3\xa4"},
+		{"utf-16le", "a\x00", NULL},
+		{"x-no-such-charset", "\xc3\xb6", "\xc3\xb6"},
+		{"x-no-such-charset", "\xf6", "\xc3\xb6"},
+		{"../../etc/passwd", "\xf6", "\xc3\xb6"},
+		{"utf-8,swap", "\xf6", "\xc3\xb6"},
+	};
+	struct buf b = BUF_INIT(1024);
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(cases); i++) {
+		buf_reset(&b);
+		if (!cases[i].out) {
+			mail_charset_to_utf8(&b, slice_of(cases[i].charset), S("a\0\xe4\0"));
+			check_slice(buf_slice(&b), S("a\xc3\xa4"));
+			continue;
+		}
+		mail_charset_to_utf8(&b, slice_of(cases[i].charset), slice_of(cases[i].in));
+		if (!slice_eq(buf_slice(&b), slice_of(cases[i].out)))
+			fail_msg("%s of case %zu gives \"%.*s\"", cases[i].charset, i, (int)b.n, b.p);
+	}
+	assert_true(mail_charset_to_utf8(&b, S("koi8-r"), S("\xf0")));
+	assert_false(mail_charset_to_utf8(&b, S("x-what"), S("\xf0")));
+	/* long text goes through in pieces and comes out whole */
+	struct buf in = BUF_INIT(MEGABYTE), want = BUF_INIT(MEGABYTE);
+	for (int i = 0; i < 100000; i++) {
+		buf_addz(&in, "\xd6\xd0");
+		buf_addz(&want, "\xe4\xb8\xad");
+	}
+	struct buf out = BUF_INIT(MEGABYTE);
+	mail_charset_to_utf8(&out, S("gbk"), buf_slice(&in));
+	assert_true(slice_eq(buf_slice(&out), buf_slice(&want)));
+	buf_free(&in);
+	buf_free(&want);
+	buf_free(&out);
+	buf_free(&b);
+}
+
+static void test_words(void **state)
+{
+	static const struct {
+		const char *in, *out;
+	} cases[] = {
+		{"plain", "plain"},
+		{"=?utf-8?q?J=C3=B6rg?=", "J\xc3\xb6rg"},
+		{"=?utf-8?Q?a_b=20c_?= d", "a b c  d"},
+		{"=?UTF-8?B?SsO2cmc=?=", "J\xc3\xb6rg"},
+		{"=?iso-8859-1?q?a?= =?iso-8859-1?q?b?=", "ab"},
+		{"=?iso-8859-1?q?a?=\r\n\t=?utf-8?q?b?=", "ab"},
+		{"=?iso-8859-1?q?a?= b =?iso-8859-1?q?c?=", "a b c"},
+		{"=?utf-8?b?5L0=?= =?utf-8?b?oA==?=", "\xe4\xbd\xa0"},
+		{"=?utf-8?q?=E4=BD?= =?utf-8?q?=A0?=", "\xe4\xbd\xa0"},
+		{"=?utf-8*de?q?x?=", "x"},
+		{"a=?utf-8?q?b?=c", "abc"},
+		{"=?utf-8?x?b?=", "=?utf-8?x?b?="},
+		{"=?utf-8?q?b", "=?utf-8?q?b"},
+		{"=?", "=?"},
+		{"=?=?utf-8?q?b?=", "=?b"},
+		{"=?utf-8?q?a b?=", "a b"},
+		{"=?utf-8?q?"
+		 "?=",
+			""},
+		{"J\xc3\xb6rg", "J\xc3\xb6rg"},
+		{"J\xf6rg", "J\xc3\xb6rg"},
+	};
+	struct buf b = BUF_INIT(1024);
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(cases); i++) {
+		slice in = slice_of(cases[i].in);
+		char *exact = exact_copy(in);
+		buf_reset(&b);
+		mail_words_decode(&b, slice_make(exact, in.n));
+		if (!slice_eq(buf_slice(&b), slice_of(cases[i].out)))
+			fail_msg("%s gives \"%.*s\"", cases[i].in, (int)b.n, b.p);
+		free(exact);
+	}
+	buf_free(&b);
+	static const char *const hostile[] = {"=?a?q?", "=?", "=?a?q?x?=", "=?a?b?=? "};
+	for (size_t i = 0; i < COUNT_OF(hostile); i++) {
+		struct buf in = BUF_INIT(2 * MEGABYTE), out = BUF_INIT(8 * MEGABYTE);
+		while (in.n < MEGABYTE)
+			buf_addz(&in, hostile[i]);
+		mail_words_decode(&out, buf_slice(&in));
+		assert_true(utf8_valid(buf_slice(&out)));
+		buf_free(&in);
+		buf_free(&out);
+	}
+}
+
+static void test_fold(void **state)
+{
+	static const struct {
+		const char *in, *out;
+	} cases[] = {
+		{"Hello WORLD", "hello world"},
+		{"\xc3\x84rger STRA\xc3\x9f"
+		 "E",
+			"\xc3\xa4rger strasse"},
+		{"A\xcc\x88", "\xc3\xa4"},
+		{"\xef\xbc\xa1", "a"},
+		{"\xd0\x9f\xd0\xa0\xd0\x98", "\xd0\xbf\xd1\x80\xd0\xb8"},
+		{"\xff", "\xef\xbf\xbd"},
+	};
+	struct buf b = BUF_INIT(8 * MEGABYTE);
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(cases); i++) {
+		buf_reset(&b);
+		mail_fold(&b, slice_of(cases[i].in));
+		if (!slice_eq(buf_slice(&b), slice_of(cases[i].out)))
+			fail_msg("%s gives \"%.*s\"", cases[i].in, (int)b.n, b.p);
+	}
+	/* stretches join without loss, wherever they are cut */
+	for (size_t lead = 0; lead < 300; lead += 7) {
+		struct buf in = BUF_INIT(65536), want = BUF_INIT(65536);
+		for (size_t i = 0; i < lead; i++) {
+			buf_add_c(&in, 'X');
+			buf_add_c(&want, 'x');
+		}
+		for (size_t i = 0; i < 1000; i++) {
+			buf_addz(&in, "\xd0\x9f\xe4\xb8\xad\xf0\x9f\x93\xac");
+			buf_addz(&want, "\xd0\xbf\xe4\xb8\xad\xf0\x9f\x93\xac");
+		}
+		buf_reset(&b);
+		mail_fold(&b, buf_slice(&in));
+		assert_true(slice_eq(buf_slice(&b), buf_slice(&want)));
+		buf_free(&in);
+		buf_free(&want);
+	}
+	/* the worst that a code point can grow to */
+	struct buf in = BUF_INIT(65536);
+	for (size_t i = 0; i < 5000; i++)
+		buf_addz(&in, "\xef\xb7\xba");
+	buf_reset(&b);
+	mail_fold(&b, buf_slice(&in));
+	assert_int_equal(b.n, 5000 * 33);
+	buf_free(&in);
+	buf_free(&b);
+}
+
+static void test_html(void **state)
+{
+	static const struct {
+		const char *in, *out;
+	} cases[] = {
+		{"a<b>b</b>c", "abc"},
+		{"<p>a</p><p>b</p>", " a  b "},
+		{"a&amp;b&lt;c&#8364;&#x41;&nope;&", "a&b<c\xe2\x82\xac"
+						     "A&nope;&"},
+		{"<style>x { y }</style>a", " a"},
+		{"<STYLE type='a>b'>x</STYLE >a<script>if (a<b) </script>c", " a c"},
+		{"<head><title>t</title></head><header>x</header>", "  x "},
+		{"a<!-- b > c -->d", "ad"},
+		{"a<!-- open", "a"},
+		{"1 < 2", "1 < 2"},
+		{"<a href=\"x>y\">z</a>", "z"},
+		{"x<br/>y", "x y"},
+		{"<", "<"},
+		{"a<b", "a"},
+		{"<style>open", " "},
+	};
+	struct buf b = BUF_INIT(1024);
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(cases); i++) {
+		slice in = slice_of(cases[i].in);
+		char *exact = exact_copy(in);
+		buf_reset(&b);
+		mail_html_text(&b, slice_make(exact, in.n));
+		if (!slice_eq(buf_slice(&b), slice_of(cases[i].out)))
+			fail_msg("%s gives \"%.*s\"", cases[i].in, (int)b.n, b.p);
+		free(exact);
+	}
+	buf_free(&b);
+}
+
+static void test_params(void **state)
+{
+	static const struct {
+		const char *in, *type, *subtype, *name, *value;
+	} cases[] = {
+		{"text/plain", "text", "plain", "charset", NULL},
+		{" text / plain (c) ; charset = utf-8 (c)", "text", "plain", "charset", "utf-8"},
+		{"text/plain; charset=\"a;b\\\"c\"; x=y", "text", "plain", "charset", "a;b\"c"},
+		{"text/plain; name=a b.txt; x=y", "text", "plain", "name", "a b.txt"},
+		{"text/plain; ; name=x", "text", "plain", "name", "x"},
+		{"text/plain;name=\"unclosed", "text", "plain", "name", "unclosed"},
+		{"a/b; name*=utf-8'de'J%C3%B6rg", "a", "b", "name", "J\xc3\xb6rg"},
+		{"a/b; name*0*=iso-8859-1''J%F6; name*1=\"rg.\"; name*2*=t%78t", "a", "b", "name",
+			"J\xc3\xb6rg.txt"},
+		{"a/b; name*1=b; name*0=a; name=other", "a", "b", "name", "ab"},
+		{"a/b; name=\"=?utf-8?q?J=C3=B6rg?=\"", "a", "b", "name", "J\xc3\xb6rg"},
+		{"a/b; NAME=x", "a", "b", "name", "x"},
+		{"text", NULL, NULL, NULL, NULL},
+		{"text/", NULL, NULL, NULL, NULL},
+		{"", NULL, NULL, NULL, NULL},
+		{"/plain", NULL, NULL, NULL, NULL},
+	};
+	struct arena *a = arena_new(65536);
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(cases); i++) {
+		struct mail_value v;
+		slice in = slice_of(cases[i].in), got = {0};
+		char *exact = exact_copy(in);
+		bool ok = mail_value_parse(slice_make(exact, in.n), true, a, &v);
+		assert_int_equal(ok, cases[i].type != NULL);
+		check_slice(v.type, slice_of(cases[i].type));
+		check_slice(v.subtype, slice_of(cases[i].subtype));
+		if (ok) {
+			assert_int_equal(mail_value_param_utf8(&v, slice_of(cases[i].name), a, &got),
+				cases[i].value != NULL);
+			check_slice(got, slice_of(cases[i].value));
+		}
+		free(exact);
+	}
+	struct buf b = BUF_INIT(MEGABYTE);
+	struct mail_value v;
+	buf_addz(&b, "a/b");
+	for (int i = 0; i < 10000; i++)
+		buf_addf(&b, "; name*%d=x", i);
+	assert_true(mail_value_parse(buf_slice(&b), true, a, &v));
+	assert_int_equal(v.n, 64);
+	assert_true(v.cut);
+	buf_free(&b);
+	arena_free(a);
+}
+
+/* ---- vectors ---- */
+
+enum { OTHER_TYPES = 0 };
+
+/* The first field of the text without any blank: that parser makes one blank of several. */
+static void squeeze(struct buf *out, slice in)
+{
+	for (size_t i = 0; i < in.n; i++) {
+		if (in.p[i] == '\n' && i + 1 < in.n && in.p[i + 1] != ' ' && in.p[i + 1] != '\t')
+			return;
+		if (!strchr(" \t\r\n", in.p[i]))
+			buf_add_c(out, in.p[i]);
+	}
+}
+
+static void test_mail_parser_words(void **state)
+{
+	char path[512];
+	size_t i;
+	json_t *all, *item;
+	struct buf b = BUF_INIT(65536), got = BUF_INIT(65536), want = BUF_INIT(65536);
+	(void)state;
+	if (!vector_path(path, sizeof path, "mail-parser/unstructured.json"))
+		skip();
+	all = json_load_file(path, 0, NULL);
+	json_array_foreach(all, i, item)
+	{
+		const char *header = json_string_value(json_object_get(item, "header"));
+		buf_reset(&b);
+		buf_reset(&got);
+		buf_reset(&want);
+		mail_words_decode(&b, slice_of(header));
+		squeeze(&got, buf_slice(&b));
+		squeeze(&want, slice_of(json_string_value(json_object_get(item, "expected"))));
+		if (!slice_eq(buf_slice(&got), buf_slice(&want)))
+			fail_msg("%s gives %.*s", header, (int)b.n, b.p);
+	}
+	json_decref(all);
+	buf_free(&b);
+	buf_free(&got);
+	buf_free(&want);
+}
+
+static void test_mail_parser_types(void **state)
+{
+	char path[512];
+	size_t i, differ = 0;
+	json_t *all, *item;
+	struct arena *a = arena_new(MEGABYTE);
+	(void)state;
+	if (!vector_path(path, sizeof path, "mail-parser/content_type.json"))
+		skip();
+	all = json_load_file(path, 0, NULL);
+	json_array_foreach(all, i, item)
+	{
+		struct mail_value v;
+		size_t k;
+		json_t *pair, *want = json_object_get(item, "expected");
+		const char *header = json_string_value(json_object_get(item, "header"));
+		const char *subtype = json_string_value(json_object_get(want, "c_subtype"));
+		const char *type = json_string_value(json_object_get(want, "c_type"));
+		bool same = mail_value_parse(slice_of(header), subtype != NULL, a, &v) == (type != NULL) &&
+			    slice_ieq(v.type, slice_of(type)) && slice_ieq(v.subtype, slice_of(subtype));
+		json_array_foreach(json_object_get(want, "attributes"), k, pair)
+		{
+			slice got;
+			const char *name = json_string_value(json_array_get(pair, 0));
+			same = same && (name[strlen(name) - 1] == '*' || strstr(name, "-language") ||
+					       (mail_value_param_utf8(&v, slice_of(name), a, &got) &&
+						       slice_eq(got, slice_of(json_string_value(
+									     json_array_get(pair, 1))))));
+		}
+		if (!same) {
+			char *text = json_dumps(item, 0);
+			if (getenv("VERBOSE"))
+				print_message("---- %s\n", text);
+			free(text);
+			differ++;
+		}
+		arena_reset(a);
+	}
+	assert_int_equal(differ, OTHER_TYPES);
+	json_decref(all);
+	arena_free(a);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_qp),
+		cmocka_unit_test(test_base64),
+		cmocka_unit_test(test_charsets),
+		cmocka_unit_test(test_words),
+		cmocka_unit_test(test_fold),
+		cmocka_unit_test(test_html),
+		cmocka_unit_test(test_params),
+		cmocka_unit_test(test_mail_parser_words),
+		cmocka_unit_test(test_mail_parser_types),
+	};
+	return cmocka_run_group_tests_name("mail/decode", tests, NULL, NULL);
+}

@@ -90,22 +90,26 @@ static int add_account(
 	return add_target(x, account, address, result, e);
 }
 
+/* Nobody is there. What an alias names is remembered: its sender is told when others took the message. */
+static int add_refused(struct expansion *x, const struct step *s, enum delivery_result result, err *e)
+{
+	if (s->depth == 0) {
+		x->seen[result]++;
+		return 0;
+	}
+	slice address = resolve_address_text(x->r->arena, s->local, s->domain);
+	return address.p ? add_target(x, 0, address, result, e) : no_memory(e);
+}
+
 static int add_remote(struct expansion *x, const struct step *s, err *e)
 {
-	slice address = resolve_address_text(x->r->arena, s->local, s->domain);
-	if (!address.p)
-		return no_memory(e);
+	if (s->domain.n == 0)
+		return add_refused(x, s, DELIVERY_UNKNOWN, e);
 	/* A person from outside may reach the outside only by way of somebody's alias. */
-	bool allowed = s->depth > 0 || x->r->may_relay;
-	if (s->domain.n == 0) {
-		x->seen[DELIVERY_UNKNOWN]++;
-		return 0;
-	}
-	if (!allowed) {
-		x->seen[DELIVERY_RELAY]++;
-		return 0;
-	}
-	return add_target(x, 0, address, DELIVERY_OK, e);
+	if (s->depth == 0 && !x->r->may_relay)
+		return add_refused(x, s, DELIVERY_RELAY, e);
+	slice address = resolve_address_text(x->r->arena, s->local, s->domain);
+	return address.p ? add_target(x, 0, address, DELIVERY_OK, e) : no_memory(e);
 }
 
 /* The same alias again on this way: a circle, or two ways to one alias; either way it was followed once. */
@@ -121,10 +125,8 @@ static int follow(struct expansion *x, const struct step *s, const struct addres
 {
 	struct resolve *r = x->r;
 	slice targets = f->targets, target;
-	if (!f->domain.enabled) {
-		x->seen[DELIVERY_DISABLED]++;
-		return 0;
-	}
+	if (!f->domain.enabled)
+		return add_refused(x, s, DELIVERY_DISABLED, e);
 	if (visited(r, f->domain.id, f->row)) {
 		x->seen[DELIVERY_LOOP]++;
 		return 0;
@@ -153,10 +155,8 @@ static int take_step(struct expansion *x, const struct step *s, err *e)
 {
 	struct address_canonical a;
 	struct address_found f;
-	if (!address_canonical(s->local, s->domain, &a)) {
-		x->seen[DELIVERY_UNKNOWN]++;
-		return 0;
-	}
+	if (!address_canonical(s->local, s->domain, &a))
+		return add_refused(x, s, DELIVERY_UNKNOWN, e);
 	if (address_lookup(x->r->view, &a, &f, e) < 0)
 		return -1;
 	switch (f.kind) {
@@ -169,8 +169,7 @@ static int take_step(struct expansion *x, const struct step *s, err *e)
 	case FOUND_NOBODY:
 		break;
 	}
-	x->seen[f.domain.enabled ? DELIVERY_UNKNOWN : DELIVERY_DISABLED]++;
-	return 0;
+	return add_refused(x, s, f.domain.enabled ? DELIVERY_UNKNOWN : DELIVERY_DISABLED, e);
 }
 
 int resolve_recipient(

@@ -10,9 +10,10 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define WALL_US    1767225600000000 /* 2026-01-01, so that dates in answers are known */
-#define LINE_MAX_  16384
-#define PATIENCE_S 60 /* a run that hangs ends the program by SIGALRM */
+#define WALL_US      1767225600000000 /* 2026-01-01, so that dates in answers are known */
+#define LINE_MAX_    16384
+#define SETTLE_TURNS 64 /* turns of the loop in which the server hears all that was said */
+#define PATIENCE_S   20 /* a run that hangs ends the program by SIGALRM */
 
 struct talk {
 	const struct talk_server *server;
@@ -22,7 +23,9 @@ struct talk {
 	unsigned line;
 	bool bytes;        /* byte by byte */
 	struct stream *io; /* the client's end; NULL before the first line */
-	struct fiber *serving;
+	struct stream *server_io;
+	struct fiber *client, *serving;
+	bool served;     /* the session has ended; its fiber is gone */
 	struct buf said; /* not yet sent */
 	uint64_t clock;  /* the fake one, 0: free */
 	bool failed;
@@ -82,34 +85,29 @@ static void fail(struct talk *t, const char *what, slice detail)
 
 /* ---- the two ends ---- */
 
-struct served {
-	const struct talk_server *server;
-	void *world;
-	struct stream *io;
-};
-
 static void serve(void *arg)
 {
-	struct served s = *(struct served *)arg;
+	struct talk *t = arg;
 
-	free(arg);
-	s.server->serve(s.world, s.io);
-	stream_close(s.io);
+	t->server->serve(t->world, t->server_io);
+	stream_close(t->server_io);
+	t->served = true;
+	fiber_wake(t->client);
 }
 
 static void start(struct talk *t)
 {
 	int pair[2];
-	struct served *s = malloc(sizeof *s);
 
 	if (t->io)
 		return;
-	if (!s || socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, pair) < 0)
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, pair) < 0)
 		abort();
-	*s = (struct served){t->server, t->world, stream_new(pair[1])};
 	t->io = stream_new(pair[0]);
-	t->serving = fiber_start(t->server->name, serve, s);
-	if (!s->io || !t->io || !t->serving)
+	t->server_io = stream_new(pair[1]);
+	t->client = fiber_self();
+	t->serving = fiber_start(t->server->name, serve, t);
+	if (!t->io || !t->server_io || !t->serving)
 		abort();
 }
 
@@ -153,10 +151,18 @@ static void hear(struct talk *t, slice pattern, bool skip)
 
 /* ---- directives ---- */
 
-static void sleep_once(void *arg)
+struct nap {
+	struct fiber *waker;
+	bool over;
+};
+
+static void nap(void *arg)
 {
-	(void)arg;
+	struct nap *n = arg;
+
 	fiber_sleep(1);
+	n->over = true;
+	fiber_wake(n->waker);
 }
 
 /*
@@ -165,15 +171,17 @@ static void sleep_once(void *arg)
  */
 static void jump(struct talk *t, uint64_t ms)
 {
+	struct nap n = {.waker = fiber_self()};
+
+	for (int i = 0; i < SETTLE_TURNS; i++)
+		fiber_yield();
 	t->clock = (t->clock ? t->clock : loop_now()) + ms;
-	struct fiber *f = fiber_start("clock", sleep_once, NULL);
-	if (!f)
+	if (!fiber_start("clock", nap, &n))
 		abort();
 	fiber_yield();
 	fiber_yield();
 	clock_fake(t->clock, WALL_US + (int64_t)ms * 1000);
-	if (fiber_join(f, FOREVER) < 0)
-		abort();
+	fiber_park_firmly(&n.over);
 }
 
 static void closed(struct talk *t)
@@ -204,7 +212,7 @@ static bool own_directive(struct talk *t, slice word, slice rest)
 	start(t);
 	if (eof)
 		shutdown(stream_fd(t->io), SHUT_WR);
-	else if (cancel)
+	else if (cancel && !t->served)
 		fiber_cancel(t->serving);
 	else
 		closed(t);
@@ -270,8 +278,8 @@ static void play(void *arg)
 	}
 	send_said(t);
 	stream_free(t->io);
-	if (t->serving && fiber_join(t->serving, FOREVER) < 0)
-		abort();
+	if (t->serving)
+		fiber_park_firmly(&t->served);
 }
 
 static bool run_once(const struct talk_server *server, const char *path, slice text, bool bytes)
@@ -325,6 +333,7 @@ int talk_run_all(const char *folder, const char *prefix, const struct talk_serve
 		if (ok && slice_find(text, S("@ whole\n")) < 0)
 			ok = run_once(server, path, text, true);
 		printf("%s %s\n", ok ? "ok  " : "FAIL", strrchr(path, '/') + 1);
+		fflush(stdout);
 		failed += !ok;
 		free((void *)(uintptr_t)text.p);
 	}

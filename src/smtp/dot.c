@@ -96,5 +96,5 @@ slice smtp_dot_next(struct smtp_dot *d, slice *in)
 
 slice smtp_dot_finish(struct smtp_dot *d)
 {
-	return d->state == SMTP_DOT_CR ? bare_cr(d) : nothing;
+	return d->state == SMTP_DOT_CR || d->state == SMTP_DOT_DOT_CR ? bare_cr(d) : nothing;
 }

@@ -56,19 +56,19 @@ static void test_field(void **state)
 	check(&env, "Received: from client.example (host.example [192.0.2.1])\r\n"
 		    "\tby mx.example (Posthouse) with ESMTPS (TLSv1.3 TLS_AES_256_GCM_SHA384)\r\n"
 		    "\tid qid for <bob@b.example>;\r\n"
-		    "\tThu, 01 Jan 2026 01:00:00 +0100\r\n");
+		    "\tThu, 1 Jan 2026 01:00:00 +0100\r\n");
 	env.n = 2; /* nobody learns who else got it */
 	env.trace.name = env.trace.tls = (slice){0};
 	env.trace.address = S("2001:db8::1");
 	check(&env, "Received: from client.example ([IPv6:2001:db8::1])\r\n"
 		    "\tby mx.example (Posthouse) with ESMTP\r\n"
 		    "\tid qid;\r\n"
-		    "\tThu, 01 Jan 2026 01:00:00 +0100\r\n");
+		    "\tThu, 1 Jan 2026 01:00:00 +0100\r\n");
 	env.trace = (struct smtp_trace){.host = S("mx.example"), .lmtp = true, .extended = true};
 	check(&env, "Received: from unknown\r\n"
 		    "\tby mx.example (Posthouse) with LMTP\r\n"
 		    "\tid qid;\r\n"
-		    "\tThu, 01 Jan 2026 01:00:00 +0100\r\n");
+		    "\tThu, 1 Jan 2026 01:00:00 +0100\r\n");
 }
 
 int main(void)

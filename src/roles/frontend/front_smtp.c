@@ -2,6 +2,7 @@
 #include "base/encode.h"
 #include "base/hash.h"
 #include "base/log.h"
+#include "dns/dns.h"
 #include "limits.h"
 #include "roles/common/envelope.h"
 #include "roles/frontend/frontend.h"
@@ -11,6 +12,7 @@
 
 #define ASK_MS 30000
 #define DELIVER_MS 120000 /* a group may wait for a slow disk */
+#define NAME_MS 1500      /* the client's name is nice to have; nobody waits long for it */
 #define RETURN_MS 30000   /* how long a dead backend may take to come back before we answer 451 */
 
 struct front_session { /* ctx of the ops */
@@ -20,7 +22,7 @@ struct front_session { /* ctx of the ops */
 	bool has_handle;
 	uint8_t queue_id[16]; /* of the message under way */
 	bool has_id;
-	char user[LIMIT_SMTP_USER + 1];
+	char user[LIMIT_SMTP_USER + 1], name[256];
 	struct smtp_session smtp;
 };
 
@@ -404,6 +406,9 @@ void front_smtp(struct conn *c)
 	s->content.file = -1;
 	s->smtp = (struct smtp_session){
 	        .config = &config, .ops = &ops, .ctx = s, .io = c->io, .address = slice_of(c->address)};
+	if (!c->loopback && c->address[0] && c->port->protocol == PROTOCOL_SMTP &&
+	        dns_client_name(role_peer(c->f->role, ROLE_RESOLVER), c->address, loop_now() + NAME_MS, s->name))
+		s->smtp.name = slice_of(s->name);
 	c->smtp = &s->smtp;
 	enum smtp_end end = smtp_session_run(&s->smtp);
 	c->smtp = NULL;

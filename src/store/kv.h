@@ -1,7 +1,8 @@
 /*
  * Ordered key-value engines behind one table of functions: LMDB by default, memory for tests, others later.
- * Keys are at most KV_KEY_MAX bytes and sort as memcmp does. Values here are raw bytes: sealing is the store's.
- * One writer at a time: begin to commit on one thread. Readers see a snapshot; none may be held across a park.
+ * Keys are at most KV_KEY_MAX bytes and sort as memcmp does. Values here are raw bytes: sealing is the
+ * store's. One writer at a time: begin to commit on one thread. Readers see a snapshot; none may be held
+ * across a park.
  */
 #pragma once
 #include "base/err.h"
@@ -20,7 +21,8 @@ struct kv_engine {
 	int (*open)(const char *dir, uint64_t map_bytes, struct kv **ret, err *e);
 	void (*close)(struct kv *k);
 	int (*begin)(struct kv *k, bool write, struct kv_txn **ret, err *e);
-	/* 1 found, 0 not there, -1 error; the value is valid until the transaction ends or (write) the next change */
+	/* 1 found, 0 not there, -1 error; the value is valid until the transaction ends or (write) the next
+	 * change */
 	int (*get)(struct kv_txn *t, slice key, slice *ret_value, err *e);
 	int (*put)(struct kv_txn *t, slice key, slice value, err *e);
 	int (*del)(struct kv_txn *t, slice key, err *e); /* 0 also when it was not there */
@@ -33,6 +35,13 @@ struct kv_engine {
 	int (*seek_before)(struct kv_cursor *c, slice key, slice *ret_key, slice *ret_value, err *e);
 	int (*next)(struct kv_cursor *c, slice *ret_key, slice *ret_value, err *e);
 	int (*prev)(struct kv_cursor *c, slice *ret_key, slice *ret_value, err *e);
+	/*
+	 * The engine's one growing file within dir, which the store zero-fills ahead of use because growing
+	 * inside a commit halves the rate; NULL: none. used: bytes from its start that hold something after
+	 * the last commit.
+	 */
+	const char *file;
+	uint64_t (*used)(struct kv *k);
 };
 
 extern const struct kv_engine kv_lmdb;

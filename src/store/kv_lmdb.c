@@ -1,0 +1,388 @@
+#include "base/cleanup.h"
+#include "store/kv.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <lmdb.h>
+#include <pthread.h>
+#include <stdlib.h>
+
+#define MAP_DEFAULT ((uint64_t)1 << 40)
+#define SPARE_TXNS                                                                                           \
+	64 /* snapshots are never held across a park, so about as many as threads are in use at once */
+#define SPARE_CURSORS 4
+#define READERS       510
+
+struct kv_cursor {
+	struct kv_txn *txn;
+	MDB_cursor *c;
+	struct kv_cursor *next_spare;
+};
+
+struct kv_txn {
+	struct kv *kv;
+	MDB_txn *txn;
+	struct kv_cursor *spare; /* of a snapshot: kept over its renewals */
+	unsigned spare_n;
+	MDB_cursor
+		*writer; /* of the write transaction: ascending keys mostly fall in the page it stands on */
+	bool write;
+	struct kv_txn *next;
+};
+
+struct kv {
+	MDB_env *env;
+	MDB_dbi dbi;
+	pthread_mutex_t lock; /* of the pool */
+	struct kv_txn *pool;
+	unsigned pool_n;
+};
+
+static int fail(err *e, int rc, const char *what)
+{
+	switch (rc) {
+	case MDB_MAP_FULL:
+		return err_set(e, ERR_LIMIT,
+			"%s: the key file has reached its map size; raise it in the settings", what);
+	case MDB_CORRUPTED:
+	case MDB_PAGE_NOTFOUND:
+	case MDB_INVALID:
+		return err_set(e, ERR_CORRUPT, "%s: the key file is damaged (%s)", what, mdb_strerror(rc));
+	case MDB_VERSION_MISMATCH:
+		return err_set(e, ERR_DENIED, "%s: the key file was made by another version of LMDB", what);
+	case ENOMEM:
+		return err_set(e, ERR_TEMP, "%s: out of memory", what);
+	default:
+		if (rc > 0) {
+			errno = rc;
+			return err_sys(e, ERR_IO, "%s", what);
+		}
+		return err_set(e, ERR_IO, "%s: %s", what, mdb_strerror(rc));
+	}
+}
+
+static MDB_val val(slice s)
+{
+	return (MDB_val){s.n, (void *)(uintptr_t)s.p};
+}
+
+static slice from_val(MDB_val v)
+{
+	return slice_make(v.mv_data, v.mv_size);
+}
+
+static void txn_free(struct kv_txn *t)
+{
+	while (t->spare) {
+		struct kv_cursor *c = t->spare;
+
+		t->spare = c->next_spare;
+		mdb_cursor_close(c->c);
+		free(c);
+	}
+	if (t->txn)
+		mdb_txn_abort(t->txn);
+	free(t);
+}
+
+static void kv_close(struct kv *k)
+{
+	if (!k)
+		return;
+	while (k->pool) {
+		struct kv_txn *t = k->pool;
+
+		k->pool = t->next;
+		txn_free(t);
+	}
+	if (k->env)
+		mdb_env_close(k->env);
+	pthread_mutex_destroy(&k->lock);
+	free(k);
+}
+
+/* LMDB does not sync the names of the files it makes. */
+static int sync_folder(const char *dir, err *e)
+{
+	AUTO_FD fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	if (fd < 0 || fsync(fd) < 0)
+		return err_sys(e, ERR_IO, "folder \"%s\"", dir);
+	return 0;
+}
+
+static int kv_open(const char *dir, uint64_t map_bytes, struct kv **ret, err *e)
+{
+	struct kv *k = calloc(1, sizeof *k);
+	MDB_txn *txn = NULL;
+	int rc, dead;
+
+	if (!k)
+		return err_set(e, ERR_TEMP, "out of memory");
+	pthread_mutex_init(&k->lock, NULL);
+	rc = mdb_env_create(&k->env);
+	if (rc == 0)
+		rc = mdb_env_set_mapsize(k->env, map_bytes ? map_bytes : MAP_DEFAULT);
+	if (rc == 0)
+		rc = mdb_env_set_maxreaders(k->env, READERS);
+	if (rc == 0) /* full sync, never MDB_WRITEMAP: a stray pointer must not reach the file */
+		rc = mdb_env_open(k->env, dir, MDB_NOTLS | MDB_NORDAHEAD, 0600);
+	if (rc == 0)
+		rc = mdb_reader_check(k->env, &dead); /* slots of a process that was killed pin old pages */
+	if (rc == 0)
+		rc = mdb_txn_begin(k->env, NULL, MDB_RDONLY, &txn);
+	if (rc == 0)
+		rc = mdb_dbi_open(txn, NULL, 0, &k->dbi);
+	if (rc == 0)
+		rc = mdb_txn_commit(txn);
+	else if (txn)
+		mdb_txn_abort(txn);
+	if (rc != 0) {
+		fail(e, rc, dir);
+		kv_close(k);
+		return -1;
+	}
+	if (sync_folder(dir, e) < 0) {
+		kv_close(k);
+		return -1;
+	}
+	*ret = k;
+	return 0;
+}
+
+static int begin_write(struct kv *k, struct kv_txn *t, err *e)
+{
+	int rc = mdb_txn_begin(k->env, NULL, 0, &t->txn);
+
+	if (rc == 0)
+		rc = mdb_cursor_open(t->txn, k->dbi, &t->writer);
+	return rc == 0 ? 0 : fail(e, rc, "begin of a write transaction");
+}
+
+static struct kv_txn *pool_take(struct kv *k)
+{
+	pthread_mutex_lock(&k->lock);
+	struct kv_txn *t = k->pool;
+	if (t) {
+		k->pool = t->next;
+		k->pool_n--;
+	}
+	pthread_mutex_unlock(&k->lock);
+	return t;
+}
+
+static int kv_begin(struct kv *k, bool write, struct kv_txn **ret, err *e)
+{
+	struct kv_txn *t = write ? NULL : pool_take(k);
+	int rc;
+
+	if (t) {
+		rc = mdb_txn_renew(t->txn);
+		if (rc != 0) {
+			txn_free(t);
+			return fail(e, rc, "renewal of a snapshot");
+		}
+		*ret = t;
+		return 0;
+	}
+	t = calloc(1, sizeof *t);
+	if (!t)
+		return err_set(e, ERR_TEMP, "out of memory");
+	t->kv = k;
+	t->write = write;
+	if (write) {
+		if (begin_write(k, t, e) < 0) {
+			txn_free(t);
+			return -1;
+		}
+	} else {
+		rc = mdb_txn_begin(k->env, NULL, MDB_RDONLY, &t->txn);
+		if (rc != 0) {
+			txn_free(t);
+			return fail(e, rc, "begin of a snapshot");
+		}
+	}
+	*ret = t;
+	return 0;
+}
+
+static int kv_get(struct kv_txn *t, slice key, slice *ret_value, err *e)
+{
+	MDB_val k = val(key), v;
+	int rc = mdb_get(t->txn, t->kv->dbi, &k, &v);
+
+	if (rc == MDB_NOTFOUND)
+		return 0;
+	if (rc != 0)
+		return fail(e, rc, "read of a key");
+	*ret_value = from_val(v);
+	return 1;
+}
+
+static int kv_put(struct kv_txn *t, slice key, slice value, err *e)
+{
+	MDB_val k = val(key), v = val(value);
+
+	if (key.n == 0 || key.n > KV_KEY_MAX)
+		return err_set(
+			e, ERR_LIMIT, "a key has %zu bytes, at most %d are possible", key.n, KV_KEY_MAX);
+	int rc = mdb_cursor_put(t->writer, &k, &v, 0);
+	return rc == 0 ? 0 : fail(e, rc, "write of a key");
+}
+
+static int kv_del(struct kv_txn *t, slice key, err *e)
+{
+	MDB_val k = val(key);
+	int rc = mdb_del(t->txn, t->kv->dbi, &k, NULL);
+
+	return rc == 0 || rc == MDB_NOTFOUND ? 0 : fail(e, rc, "removal of a key");
+}
+
+static int kv_commit(struct kv_txn *t, err *e)
+{
+	mdb_cursor_close(t->writer);
+	t->writer = NULL;
+	int rc = mdb_txn_commit(t->txn);
+	t->txn = NULL;
+	txn_free(t);
+	return rc == 0 ? 0 : fail(e, rc, "commit of the key file");
+}
+
+static void kv_abort(struct kv_txn *t)
+{
+	struct kv *k = t->kv;
+
+	if (t->write) {
+		if (t->writer)
+			mdb_cursor_close(t->writer);
+		txn_free(t);
+		return;
+	}
+	mdb_txn_reset(t->txn);
+	pthread_mutex_lock(&k->lock);
+	bool kept = k->pool_n < SPARE_TXNS;
+	if (kept) {
+		t->next = k->pool;
+		k->pool = t;
+		k->pool_n++;
+	}
+	pthread_mutex_unlock(&k->lock);
+	if (!kept)
+		txn_free(t);
+}
+
+static int kv_cursor_open(struct kv_txn *t, struct kv_cursor **ret, err *e)
+{
+	struct kv_cursor *c = t->spare;
+	int rc;
+
+	if (c) {
+		rc = mdb_cursor_renew(t->txn, c->c);
+		if (rc != 0)
+			return fail(e, rc, "renewal of a cursor");
+		t->spare = c->next_spare;
+		t->spare_n--;
+		*ret = c;
+		return 0;
+	}
+	c = calloc(1, sizeof *c);
+	if (!c)
+		return err_set(e, ERR_TEMP, "out of memory");
+	c->txn = t;
+	rc = mdb_cursor_open(t->txn, t->kv->dbi, &c->c);
+	if (rc != 0) {
+		free(c);
+		return fail(e, rc, "begin of a scan");
+	}
+	*ret = c;
+	return 0;
+}
+
+static void kv_cursor_close(struct kv_cursor *c)
+{
+	struct kv_txn *t = c->txn;
+
+	if (!t->write && t->spare_n < SPARE_CURSORS) {
+		c->next_spare = t->spare;
+		t->spare = c;
+		t->spare_n++;
+		return;
+	}
+	mdb_cursor_close(c->c);
+	free(c);
+}
+
+static int step(struct kv_cursor *c, MDB_cursor_op op, MDB_val *k, slice *ret_key, slice *ret_value, err *e)
+{
+	MDB_val v;
+	int rc = mdb_cursor_get(c->c, k, &v, op);
+
+	if (rc == MDB_NOTFOUND)
+		return 0;
+	if (rc != 0)
+		return fail(e, rc, "read of the next key");
+	*ret_key = from_val(*k);
+	*ret_value = from_val(v);
+	return 1;
+}
+
+static int kv_seek(struct kv_cursor *c, slice key, slice *ret_key, slice *ret_value, err *e)
+{
+	MDB_val k = val(key);
+
+	return step(c, key.n ? MDB_SET_RANGE : MDB_FIRST, &k, ret_key, ret_value, e);
+}
+
+static int kv_seek_before(struct kv_cursor *c, slice key, slice *ret_key, slice *ret_value, err *e)
+{
+	MDB_val k = val(key);
+	slice ignored_key, ignored_value;
+	int rc = step(c, key.n ? MDB_SET_RANGE : MDB_FIRST, &k, &ignored_key, &ignored_value, e);
+
+	if (rc < 0)
+		return -1;
+	return step(c, rc == 0 ? MDB_LAST : MDB_PREV, &k, ret_key, ret_value, e);
+}
+
+static int kv_next(struct kv_cursor *c, slice *ret_key, slice *ret_value, err *e)
+{
+	MDB_val k;
+
+	return step(c, MDB_NEXT, &k, ret_key, ret_value, e);
+}
+
+static int kv_prev(struct kv_cursor *c, slice *ret_key, slice *ret_value, err *e)
+{
+	MDB_val k;
+
+	return step(c, MDB_PREV, &k, ret_key, ret_value, e);
+}
+
+static uint64_t kv_used(struct kv *k)
+{
+	MDB_envinfo info;
+	MDB_stat stat;
+
+	mdb_env_info(k->env, &info);
+	mdb_env_stat(k->env, &stat);
+	return (uint64_t)(info.me_last_pgno + 1) * stat.ms_psize;
+}
+
+const struct kv_engine kv_lmdb = {
+	.name = "lmdb",
+	.open = kv_open,
+	.close = kv_close,
+	.begin = kv_begin,
+	.get = kv_get,
+	.put = kv_put,
+	.del = kv_del,
+	.commit = kv_commit,
+	.abort = kv_abort,
+	.cursor_open = kv_cursor_open,
+	.cursor_close = kv_cursor_close,
+	.seek = kv_seek,
+	.seek_before = kv_seek_before,
+	.next = kv_next,
+	.prev = kv_prev,
+	.file = "data.mdb",
+	.used = kv_used,
+};

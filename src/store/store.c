@@ -1,0 +1,179 @@
+/* Opening, starting and closing a store. */
+#include "base/cleanup.h"
+#include "store/store_int.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+
+#define VOLUME_BYTES ((uint64_t)1 << 30)
+#define MAP_BYTES    ((uint64_t)1 << 40)
+#define STEP_MAX     ((uint64_t)64 << 20)
+#define STEP_MIN     ((uint64_t)4 << 20)
+#define STEP_DISK    256 /* a step is at most this part of the disk */
+
+/* A step in proportion to the disk. */
+static uint32_t step_for(int dir_fd)
+{
+	struct statvfs v;
+	uint64_t step = STEP_MAX;
+
+	if (fstatvfs(dir_fd, &v) == 0)
+		step = (uint64_t)v.f_blocks * v.f_frsize / STEP_DISK;
+	return (uint32_t)(step < STEP_MIN ? STEP_MIN : step > STEP_MAX ? STEP_MAX : step);
+}
+
+/* A subfolder, made when it is not there. */
+static int open_sub(struct store *s, const char *name, int *ret_fd, err *e)
+{
+	if (mkdirat(s->dir_fd, name, 0700) == 0) {
+		if (sync_folder(s->dir_fd, s->config.dir, e) < 0)
+			return -1;
+	} else if (errno != EEXIST) {
+		return err_sys(e, ERR_IO, "folder \"%s/%s\"", s->config.dir, name);
+	}
+	*ret_fd = openat(s->dir_fd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (*ret_fd < 0)
+		return err_sys(e, ERR_IO, "folder \"%s/%s\"", s->config.dir, name);
+	return 0;
+}
+
+static int open_folders(struct store *s, err *e)
+{
+	s->dir_fd = open(s->config.dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (s->dir_fd < 0)
+		return err_sys(e, ERR_IO, "store folder \"%s\"", s->config.dir);
+	s->lock_fd = openat(s->dir_fd, "lock", O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	if (s->lock_fd < 0)
+		return err_sys(e, ERR_IO, "lock file \"%s/lock\"", s->config.dir);
+	if (flock(s->lock_fd, LOCK_EX | LOCK_NB) < 0)
+		return errno == EWOULDBLOCK
+			       ? err_set(e, ERR_EXISTS, "the store \"%s\" is in use by another program",
+					 s->config.dir)
+			       : err_sys(e, ERR_IO, "lock of the store \"%s\"", s->config.dir);
+	if (open_sub(s, "volumes", &s->volumes_fd, e) < 0 || open_sub(s, "big", &s->big_fd, e) < 0 ||
+		open_sub(s, "spool", &s->spool_fd, e) < 0 || open_sub(s, "keys", &s->keys_fd, e) < 0)
+		return -1;
+	return 0;
+}
+
+static int open_engine(struct store *s, err *e)
+{
+	char *dir = NULL;
+
+	if (asprintf(&dir, "%s/keys", s->config.dir) < 0)
+		return err_set(e, ERR_TEMP, "out of memory");
+	int rc = s->engine->open(dir, s->config.map_bytes, &s->kv, e);
+	free(dir);
+	return rc;
+}
+
+static int open_all(struct store *s, err *e)
+{
+	uint64_t filled;
+
+	if (open_folders(s, e) < 0)
+		return -1;
+	if (!s->config.volume_bytes)
+		s->config.volume_bytes = VOLUME_BYTES;
+	if (!s->config.map_bytes)
+		s->config.map_bytes = MAP_BYTES;
+	if (!s->config.step_bytes)
+		s->config.step_bytes = step_for(s->dir_fd);
+	if (open_engine(s, e) < 0 || tx_open(s, e) < 0 || store_recover(s, &filled, e) < 0)
+		return -1;
+	s->active = file_get(s, s->state.volume, e);
+	if (!s->active || fill_open(s, filled, e) < 0)
+		return -1;
+	if (recover_leftovers(s, e) < 0 || batch_load(s, e) < 0)
+		return -1;
+	s->epoch = ++s->state.epoch;
+	return group_write_state(s, e);
+}
+
+int store_open(const struct store_config *c, struct store **ret, err *e)
+{
+	struct store *s = calloc(1, sizeof *s);
+
+	if (!s)
+		return err_set(e, ERR_TEMP, "out of memory");
+	s->config = *c;
+	s->engine = c->engine;
+	s->lock_fd = s->dir_fd = s->volumes_fd = s->big_fd = s->spool_fd = s->keys_fd = -1;
+	s->fill.volume.fd = s->fill.engine.fd = s->fill.next.fd = s->fill.sealed_fd = -1;
+	pthread_mutex_init(&s->lock, NULL);
+	pthread_cond_init(&s->wake, NULL);
+	pthread_mutex_init(&s->files.lock, NULL);
+	pthread_mutex_init(&s->fill.lock, NULL);
+	pthread_cond_init(&s->fill.work, NULL);
+	pthread_cond_init(&s->fill.progress, NULL);
+	if (open_all(s, e) < 0) {
+		store_close(s);
+		return -1;
+	}
+	s->config.dir = NULL; /* the caller's; from here on only descriptors are used */
+	*ret = s;
+	return 0;
+}
+
+int store_start(struct store *s, err *e)
+{
+	sigset_t all, old;
+
+	sigfillset(&all); /* signals are for the thread that waits for them */
+	pthread_sigmask(SIG_BLOCK, &all, &old);
+	int rc = fill_start(s, e);
+	if (rc == 0)
+		rc = commit_start(s, e);
+	pthread_sigmask(SIG_SETMASK, &old, NULL);
+	return rc;
+}
+
+void store_close(struct store *s)
+{
+	if (!s)
+		return;
+	commit_stop(s);
+	fill_close(s);
+	tx_close(&s->tx);
+	batch_free(&s->batches);
+	files_close(s);
+	if (s->kv)
+		s->engine->close(s->kv);
+	const int fds[] = {s->volumes_fd, s->big_fd, s->spool_fd, s->keys_fd, s->dir_fd, s->lock_fd};
+	for (size_t i = 0; i < COUNT_OF(fds); i++)
+		if (fds[i] >= 0)
+			close(fds[i]);
+	pthread_mutex_destroy(&s->lock);
+	pthread_cond_destroy(&s->wake);
+	pthread_mutex_destroy(&s->files.lock);
+	pthread_mutex_destroy(&s->fill.lock);
+	pthread_cond_destroy(&s->fill.work);
+	pthread_cond_destroy(&s->fill.progress);
+	free(s);
+}
+
+const struct store_open_report *store_opened(const struct store *s)
+{
+	return &s->report;
+}
+
+void store_stats(struct store *s, struct store_stats *ret)
+{
+	pthread_mutex_lock(&s->fill.lock); /* its copies of what the commit thread knows */
+	*ret = (struct store_stats){
+		.volume = s->fill.volume_number,
+		.volume_used = s->fill.volume.used,
+		.engine_bytes = s->fill.engine.fd >= 0 ? s->fill.engine.used : 0,
+	};
+	pthread_mutex_unlock(&s->fill.lock);
+	ret->groups = atomic_load(&s->groups);
+	ret->intents = atomic_load(&s->intents);
+	ret->bytes = atomic_load(&s->bytes);
+	ret->suspect = atomic_load(&s->suspect);
+	ret->epoch = s->epoch;
+}

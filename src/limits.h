@@ -100,7 +100,7 @@
 #define LIMIT_IMAP_ARENA         4194304  /* memory of a command: a line of 65,536 bytes parses to at most some 3 MiB */
 #define LIMIT_IMAP_SKIP          67108864 /* bytes of a refused literal that are read over before the session ends */
 #define LIMIT_IMAP_DEPTH         50       /* parentheses and NOTs of SEARCH */
-#define LIMIT_IMAP_WALK_ARENA    67108864 /* summaries of the 32 messages a FETCH has in hand; one may be 1 MiB */
+#define LIMIT_IMAP_WALK_ARENA    4194304  /* summaries a FETCH or SEARCH has in hand; one may be 1 MiB */
 #define LIMIT_IMAP_HEADER        1048576  /* bytes of a header that HEADER.FIELDS and SEARCH HEADER look at */
 #define LIMIT_IMAP_NAME          4096     /* bytes of a mailbox name or pattern on the wire; the store takes less */
 

@@ -258,9 +258,9 @@ static void play_line(struct talk *t, slice line)
 		say(t, slice_skip(line, 3), true, 1);
 	else if (slice_starts(line, S("C> ")))
 		say(t, slice_skip(line, 3), false, 1);
-	else if (slice_starts(line, S("C*")) && slice_cut(&rest, ':', &head) &&
-		 slice_to_u64(slice_skip(head, 2), 10000000, &times))
-		say(t, slice_skip(rest, rest.n ? 1 : 0), true, times);
+	else if (slice_starts(line, S("C*")) && slice_cut(&rest, ' ', &head) && head.n > 3 &&
+		 slice_to_u64(slice_sub(head, 2, head.n - 3), 10000000, &times))
+		say(t, rest, head.p[head.n - 1] == ':', times);
 	else if (slice_starts(line, S("S: ")) || slice_starts(line, S("S~ ")))
 		hear(t, slice_skip(line, 3), line.p[1] == '~');
 	else

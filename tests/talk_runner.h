@@ -7,7 +7,7 @@
  *   @ word rest          a directive: of the runner (below), else of the protocol's fake world
  *   C: text              the client says text and CRLF; neighbouring C lines go out in one write (pipelined)
  *   C> text              the same without CRLF
- *   C*100: text          a hundred times
+ *   C*100: text          a hundred times; C*100> text the same without CRLF
  *   S: pattern           the server's next line, ended by CRLF; `*` in the pattern is any text
  *   S~ pattern           the same, after any number of other lines
  *

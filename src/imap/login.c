@@ -318,7 +318,6 @@ enum imap_login_end imap_login_run(struct stream *io, const struct imap_login_co
 	l.arena = arena_new(LIMIT_IMAP_LOGIN_ARENA);
 	if (!l.arena) {
 		(void)stream_write(io, S("* BYE [UNAVAILABLE] no memory\r\n"));
-		stream_close(io);
 		return IMAP_LOGIN_ENDED;
 	}
 	arena_secret(l.arena);
@@ -336,8 +335,5 @@ enum imap_login_end imap_login_run(struct stream *io, const struct imap_login_co
 	if (rc == -ETIMEDOUT)
 		(void)bye(&l, "too long without an answer");
 	arena_free(l.arena);
-	if (l.handed_off)
-		return IMAP_LOGIN_HANDED_OFF;
-	stream_close(io);
-	return IMAP_LOGIN_ENDED;
+	return l.handed_off ? IMAP_LOGIN_HANDED_OFF : IMAP_LOGIN_ENDED;
 }

@@ -39,6 +39,7 @@ struct imap_login_config {
 
 enum imap_login_end { IMAP_LOGIN_ENDED, IMAP_LOGIN_HANDED_OFF };
 
-/* Runs on the connection's fiber and takes io over: after ENDED it is closed and freed. */
+/* Runs on the connection's fiber. After ENDED the caller closes io; after HANDED_OFF it is no longer there.
+ */
 PARKS enum imap_login_end imap_login_run(struct stream *io, const struct imap_login_config *config,
 	const struct imap_login_ops *ops, void *ctx);

@@ -1,0 +1,311 @@
+/* The selected mailbox as its client knows it: opened, kept up to date from the change log, told. */
+#include "imap/session_int.h"
+#include "mailbox/change.h"
+#include <errno.h>
+
+#define UNSEEN_SCAN_MAX 262144 /* entries looked at for UNSEEN, which is optional; some 10 ms */
+
+static void changed(struct watch *w, uint32_t mailbox, uint64_t modseq)
+{
+	struct imap_session *s = (struct imap_session *)((char *)w - offsetof(struct imap_session, watch));
+
+	(void)mailbox;
+	(void)modseq;
+	s->dirty = true;
+	stream_wake(s->io);
+}
+
+static int first_unseen(struct imap_session *s, struct store_snap *snap, uint32_t *ret_seq, err *e)
+{
+	struct mailbox_entry_scan sc;
+	const struct mailbox_entry *entry;
+	uint32_t seq = 0;
+	int rc;
+
+	if (mailbox_entry_open(snap, s->account, s->box.mailbox, 1, UINT32_MAX, &sc, e) < 0)
+		return -1;
+	while ((rc = mailbox_entry_next(&sc, &entry, e)) > 0 && ++seq < UNSEEN_SCAN_MAX) {
+		if (!(entry->flags & FLAG_SEEN)) {
+			*ret_seq = seq;
+			break;
+		}
+	}
+	mailbox_entry_close(&sc);
+	return rc < 0 ? -1 : 0;
+}
+
+static int fill(struct imap_session *s, struct store_snap *snap, uint32_t *ret_first_unseen, err *e)
+{
+	struct mailbox_row row;
+	uint64_t floor;
+	int rc = mailbox_get(snap, s->account, s->box.mailbox, &row, e);
+
+	if (rc <= 0)
+		return rc;
+	if (row.noselect)
+		return 0;
+	if (change_state(snap, s->account, &floor, &s->box.modseq, e) < 0 ||
+		mailbox_uids(snap, s->account, row.id, 0, &s->box.uids, e) < 0)
+		return -1;
+	if (row.unseen > 0 && first_unseen(s, snap, ret_first_unseen, e) < 0)
+		return -1;
+	s->box.uidvalidity = row.uidvalidity;
+	s->box.keywords = mailbox_keyword_count(&row);
+	return 1;
+}
+
+int imap_box_open(struct imap_session *s, uint32_t mailbox, bool readonly, uint32_t *ret_first_unseen, err *e)
+{
+	struct store_snap snap = {0};
+
+	s->box = (struct imap_box){.open = true, .readonly = readonly, .mailbox = mailbox};
+	*ret_first_unseen = 0;
+	if (s->watch_loop) { /* before the snapshot: nothing falls in between */
+		s->watch = (struct watch){.account = s->account, .mailbox = mailbox, .changed = changed};
+		watch_start(s->watch_loop, &s->watch);
+	}
+	s->dirty = false;
+	int rc = store_snap_begin(s->store, &snap, e);
+	if (rc == 0)
+		rc = fill(s, &snap, ret_first_unseen, e);
+	store_snap_end(&snap);
+	if (rc <= 0)
+		imap_box_close(s);
+	return rc;
+}
+
+void imap_box_close(struct imap_session *s)
+{
+	if (s->watch_loop && s->box.open)
+		watch_stop(&s->watch);
+	uidset_free(&s->box.uids);
+	uidset_free(&s->box.gone);
+	s->box = (struct imap_box){0};
+}
+
+/* ---- changes of others ---- */
+
+struct news {
+	struct uidset added, flagged;
+	unsigned keywords;
+};
+
+static int flagged_range(
+	struct imap_session *s, struct news *n, uint64_t modseq, uint32_t first, uint32_t last)
+{
+	const struct imap_quiet *q = &s->quiet;
+
+	if (modseq <= q->after || modseq > q->upto)
+		return uidset_add_range(&n->flagged, first, last);
+	for (uint32_t uid = uidset_next(&s->box.uids, first); uid != 0 && uid <= last;
+		uid = uid == UINT32_MAX ? 0 : uidset_next(&s->box.uids, uid + 1)) {
+		if (!uidset_has(&q->uids, uid) && uidset_add(&n->flagged, uid) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+static int take_change(struct imap_session *s, struct news *n, struct change *c)
+{
+	uint32_t first, last;
+
+	while (change_range(c, &first, &last)) {
+		int rc = 0;
+
+		if (c->kind == CHANGE_ADDED)
+			rc = uidset_add_range(&n->added, first, last);
+		else if (c->kind == CHANGE_FLAGS)
+			rc = flagged_range(s, n, c->modseq, first, last);
+		else if (c->kind == CHANGE_EXPUNGED)
+			rc = uidset_remove_range(&n->added, first, last) < 0 ||
+					     uidset_add_range(&s->box.gone, first, last) < 0
+				     ? -1
+				     : 0;
+		if (rc < 0)
+			return -1;
+	}
+	return 0;
+}
+
+static int from_log(struct imap_session *s, struct store_snap *snap, struct news *n, err *e)
+{
+	struct change_scan sc;
+	struct change c;
+	int rc;
+
+	if (change_open(snap, s->account, s->box.mailbox, s->box.modseq, &sc, e) < 0)
+		return -1;
+	while ((rc = change_next(&sc, &c, e)) > 0) {
+		if (take_change(s, n, &c) < 0) {
+			rc = err_set(e, ERR_TEMP, "no memory");
+			break;
+		}
+	}
+	change_close(&sc);
+	return rc;
+}
+
+/* The log does not reach back so far: compare with what is there. */
+static int from_blocks(struct imap_session *s, struct store_snap *snap, struct news *n, err *e)
+{
+	struct uidset now = {0};
+	struct mailbox_entry_scan sc;
+	const struct mailbox_entry *entry;
+	int rc = mailbox_uids(snap, s->account, s->box.mailbox, 0, &now, e);
+
+	if (rc == 0)
+		rc = uidset_merge(&s->box.gone, &s->box.uids);
+	for (uint32_t i = 0; rc == 0 && i < now.n; i++)
+		rc = uidset_remove_range(&s->box.gone, now.ranges[i].first, now.ranges[i].last);
+	if (rc == 0)
+		rc = uidset_merge(&n->added, &now);
+	for (uint32_t i = 0; rc == 0 && i < s->box.uids.n; i++)
+		rc = uidset_remove_range(&n->added, s->box.uids.ranges[i].first, s->box.uids.ranges[i].last);
+	uidset_free(&now);
+	if (rc < 0)
+		return err_set(e, ERR_TEMP, "no memory");
+	if (mailbox_entry_open(snap, s->account, s->box.mailbox, 1, UINT32_MAX, &sc, e) < 0)
+		return -1;
+	while ((rc = mailbox_entry_next(&sc, &entry, e)) > 0) {
+		if (entry->modseq > s->box.modseq && uidset_add(&n->flagged, entry->uid) < 0) {
+			rc = err_set(e, ERR_TEMP, "no memory");
+			break;
+		}
+	}
+	mailbox_entry_close(&sc);
+	return rc;
+}
+
+void imap_box_keywords(struct imap_session *s, const struct mailbox_row *row)
+{
+	unsigned keywords = mailbox_keyword_count(row);
+
+	if (keywords != s->box.keywords) {
+		s->box.keywords = keywords;
+		imap_write_flag_lists(s, row);
+	}
+}
+
+static int gather(struct imap_session *s, struct news *n, err *e)
+{
+	struct store_snap snap = {0};
+	struct mailbox_row row;
+	uint64_t floor = 0, modseq = 0;
+
+	s->dirty = false;
+	if (store_snap_begin(s->store, &snap, e) < 0)
+		return -1;
+	int rc = mailbox_get(&snap, s->account, s->box.mailbox, &row, e);
+	if (rc == 0) {
+		rc = uidset_merge(
+			&s->box.gone, &s->box.uids); /* the mailbox is deleted: so are its messages */
+	} else if (rc > 0) {
+		rc = change_state(&snap, s->account, &floor, &modseq, e);
+		if (rc > 0 && modseq > s->box.modseq)
+			rc = s->box.modseq < floor ? from_blocks(s, &snap, n, e) : from_log(s, &snap, n, e);
+		if (rc >= 0 && modseq > s->box.modseq)
+			s->box.modseq = modseq;
+		imap_box_keywords(s, &row);
+	}
+	store_snap_end(&snap);
+	return rc < 0 ? -1 : 0;
+}
+
+/* ---- telling ---- */
+
+/* From the highest down, so that no number moves before it is told; each run of UIDs repeats its first
+ * number. */
+static int tell_gone(struct imap_session *s)
+{
+	struct uidset *gone = &s->box.gone, *uids = &s->box.uids;
+
+	for (uint32_t i = gone->n; i-- > 0;) {
+		const struct uid_range *r = &gone->ranges[i];
+		uint32_t below = r->first > 1 ? uidset_rank(uids, r->first - 1) : 0;
+		uint32_t count = uidset_rank(uids, r->last) - below;
+
+		for (; count > 0; count--) {
+			buf_addz(&s->out, "* ");
+			imap_write_u64(&s->out, below + 1);
+			buf_addz(&s->out, " EXPUNGE\r\n");
+			int rc = s->out.n > 65536 ? imap_send(s) : 0;
+			if (rc < 0)
+				return rc;
+		}
+		if (uidset_remove_range(uids, r->first, r->last) < 0)
+			return -ENOMEM;
+		(void)uidset_remove_range(&s->saved, r->first, r->last);
+	}
+	uidset_free(gone);
+	return 0;
+}
+
+int imap_tell_flags(struct imap_walk *w, struct imap_item *item, err *e)
+{
+	const struct mailbox_row names = {.keywords = w->keywords};
+	struct buf *out = &w->s->out;
+
+	(void)e;
+	buf_addz(out, "* ");
+	imap_write_u64(out, item->seq);
+	buf_addz(out, " FETCH (UID ");
+	imap_write_u64(out, item->entry.uid);
+	buf_addz(out, " FLAGS (");
+	imap_write_flags(out, item->entry.flags, item->entry.keywords, &names);
+	buf_addz(out, "))\r\n");
+	return 1;
+}
+
+static int tell_added(struct imap_session *s, const struct uidset *added)
+{
+	if (uidset_count(added) == 0)
+		return 0;
+	if (uidset_merge(&s->box.uids, added) < 0)
+		return -ENOMEM;
+	buf_addz(&s->out, "* ");
+	imap_write_u64(&s->out, uidset_count(&s->box.uids));
+	buf_addz(&s->out, " EXISTS\r\n");
+	return 0;
+}
+
+int imap_box_news(struct imap_session *s, bool expunges)
+{
+	struct news n = {0};
+	err e = {0};
+	int rc = 0;
+
+	if (!s->box.open)
+		return 0;
+	if ((s->dirty || !s->watch_loop) && gather(s, &n, &e) < 0)
+		rc = -ENOMEM; /* the view would be wrong from here on: the session ends */
+	if (rc == 0 && expunges && uidset_count(&s->box.gone) > 0)
+		rc = tell_gone(s);
+	/* Flags of what the client knows; those of new messages it will fetch. */
+	if (rc == 0 && uidset_count(&n.flagged) > 0) {
+		struct imap_walk w = {.s = s, .uids = &n.flagged, .now = imap_tell_flags};
+
+		if (imap_walk_run(&w, &e) < 0)
+			rc = imap_answer_err(s, &e);
+	}
+	if (rc == 0)
+		rc = tell_added(s, &n.added);
+	uidset_free(&n.added);
+	uidset_free(&n.flagged);
+	return rc;
+}
+
+int imap_resolve(struct imap_session *s, const struct imap_seqset *set, struct uidset *ret)
+{
+	int rc;
+
+	if (set->saved)
+		rc = uidset_merge(ret, &s->saved);
+	else
+		rc = s->by_uid ? imap_seqset_uids(set, &s->box.uids, ret)
+			       : imap_seqset_seqs(set, &s->box.uids, ret);
+	if (rc > 0)
+		(void)imap_answer(s, IMAP_BAD, "there is no message of that number");
+	else if (rc < 0)
+		(void)imap_answer(s, IMAP_NO, "[LIMIT] no memory");
+	return rc == 0 ? 0 : 1;
+}

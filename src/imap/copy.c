@@ -1,0 +1,143 @@
+/* COPY, MOVE (RFC 6851), EXPUNGE, UID EXPUNGE and the codes of UIDPLUS (RFC 4315). */
+#include "imap/session_int.h"
+
+struct copy_args {
+	struct imap_seqset set;
+	slice path;
+};
+
+static bool take_copy(struct imap_session *s, struct imap_args *a, struct copy_args *ret)
+{
+	return imap_take_sp(a) && imap_take_seqset(a, &ret->set) && imap_take_sp(a) &&
+	       imap_take_mailbox(s, a, &ret->path) && imap_take_end(a);
+}
+
+static int find_target(struct imap_session *s, slice path, uint32_t *ret_id, err *e)
+{
+	struct store_snap snap = {0};
+	struct mailbox_row row;
+
+	if (!path.p)
+		return 0;
+	if (store_snap_begin(s->store, &snap, e) < 0)
+		return -1;
+	int rc = mailbox_find(&snap, s->account, path, &row, e);
+	if (rc > 0 && row.noselect)
+		rc = 0;
+	if (rc > 0)
+		*ret_id = row.id;
+	store_snap_end(&snap);
+	return rc;
+}
+
+static void write_copyuid(struct buf *out, const struct copy *c)
+{
+	buf_addz(out, "[COPYUID ");
+	imap_write_u64(out, c->ret_uidvalidity);
+	buf_add_c(out, ' ');
+	imap_write_uids(out, &c->ret_source);
+	buf_add_c(out, ' ');
+	imap_write_uids(out, &c->ret_dest);
+	buf_addz(out, "] done");
+}
+
+#define COPYUID_MAX 3000000 /* two lists of LIMIT_COPY single UIDs, with room in the command's arena */
+
+static int answer_copy(struct imap_session *s, const struct copy *c)
+{
+	struct buf text = BUF_INIT(COPYUID_MAX);
+
+	(void)imap_answer(s, IMAP_OK, "copied");
+	if (uidset_count(&c->ret_source) == 0)
+		return 0;
+	write_copyuid(&text, c);
+	slice answer = text.failed ? (slice){NULL, 0} : arena_copy(s->arena, buf_slice(&text));
+	if (answer.p)
+		s->answer = answer;
+	buf_free(&text);
+	return 0;
+}
+
+/* MOVE says its COPYUID before the EXPUNGEs (RFC 6851 4.3). */
+static int answer_move(struct imap_session *s, const struct copy *c, int rc, const err *e)
+{
+	if (uidset_count(&c->ret_source) > 0) {
+		buf_addz(&s->out, "* OK ");
+		write_copyuid(&s->out, c);
+		buf_addz(&s->out, "\r\n");
+	}
+	return rc < 0 ? imap_answer_err(s, e) : imap_answer(s, IMAP_OK, "moved");
+}
+
+static int copy_or_move(struct imap_session *s, struct imap_args *a, bool move)
+{
+	struct copy_args args = {0};
+	struct uidset uids = {0};
+	err e = {0};
+
+	if (!take_copy(s, a, &args))
+		return imap_bad_args(s, a);
+	struct copy c = {
+		.account = s->account, .mailbox = s->box.mailbox, .to_account = s->account, .uids = &uids};
+	int rc = find_target(s, args.path, &c.to_mailbox, &e);
+	if (rc < 0)
+		return imap_answer_err(s, &e);
+	if (rc == 0)
+		return imap_answer(s, IMAP_NO, "[TRYCREATE] there is no such mailbox");
+	if (imap_resolve(s, &args.set, &uids) != 0) {
+		uidset_free(&uids);
+		return 0;
+	}
+	rc = 0;
+	if (uidset_count(&uids) > 0)
+		rc = move ? mailbox_move(s->store, &c, &e) : mailbox_copy(s->store, &c, &e);
+	if (move)
+		rc = answer_move(s, &c, rc, &e);
+	else
+		rc = rc < 0 ? imap_answer_err(s, &e) : answer_copy(s, &c);
+	uidset_free(&c.ret_source);
+	uidset_free(&c.ret_dest);
+	uidset_free(&uids);
+	return rc;
+}
+
+int imap_cmd_copy(struct imap_session *s, struct imap_args *a)
+{
+	return copy_or_move(s, a, false);
+}
+
+int imap_cmd_move(struct imap_session *s, struct imap_args *a)
+{
+	return copy_or_move(s, a, true);
+}
+
+static int expunge(struct imap_session *s, const struct uidset *uids)
+{
+	struct expunge x = {
+		.account = s->account, .mailbox = s->box.mailbox, .uids = uids, .only_deleted = true};
+	err e = {0};
+	int rc = mailbox_expunge(s->store, &x, &e);
+
+	uidset_free(&x.ret_expunged);
+	return rc < 0 ? imap_answer_err(s, &e) : imap_answer(s, IMAP_OK, "expunged");
+}
+
+int imap_cmd_expunge(struct imap_session *s, struct imap_args *a)
+{
+	return imap_take_end(a) ? expunge(s, NULL) : imap_bad_args(s, a);
+}
+
+int imap_cmd_uid_expunge(struct imap_session *s, struct imap_args *a)
+{
+	struct imap_seqset set;
+	struct uidset uids = {0};
+	int rc = 0;
+
+	if (!imap_take_sp(a) || !imap_take_seqset(a, &set) || !imap_take_end(a))
+		return imap_bad_args(s, a);
+	if (imap_resolve(s, &set, &uids) == 0)
+		rc = uidset_count(&uids) > 0 ? expunge(s, &uids)
+					     : imap_answer(s, IMAP_OK, "nothing to expunge");
+	uidset_free(&uids);
+	return rc;
+}

@@ -1,0 +1,183 @@
+/* FETCH: the walk, the items that come from entries and summaries; sections of the body are in fetch_body.c.
+ */
+#include "imap/fetch.h"
+#include "limits.h"
+#include "mail/date.h"
+
+struct run {
+	struct fetch f;
+	const struct uidset *seen; /* these have got \Seen by this command */
+};
+
+static void write_items(struct imap_walk *w, const struct imap_item *item)
+{
+	const struct run *run = w->arg;
+	const struct mailbox_row names = {.keywords = w->keywords};
+	unsigned items = run->f.items;
+	struct buf *out = &w->s->out;
+	size_t mark;
+
+	if (w->s->by_uid)
+		items |= FETCH_UID;
+	if (run->seen && uidset_has(run->seen, item->entry.uid))
+		items |= FETCH_FLAGS;
+	buf_addz(out, "* ");
+	imap_write_u64(out, item->seq);
+	buf_addz(out, " FETCH (");
+	mark = out->n;
+	if (items & FETCH_UID) {
+		buf_addz(out, " UID ");
+		imap_write_u64(out, item->entry.uid);
+	}
+	if (items & FETCH_FLAGS) {
+		buf_addz(out, " FLAGS (");
+		imap_write_flags(out, item->entry.flags, item->entry.keywords, &names);
+		buf_add_c(out, ')');
+	}
+	if (items & FETCH_INTERNALDATE) {
+		int64_t us = item->message.internal_us;
+		struct mail_date d = {.utc_s = us / 1000000 - (us % 1000000 < 0),
+			.zone_min = item->message.internal_zone_min};
+
+		buf_addz(out, " INTERNALDATE ");
+		mail_date_imap_write(out, d);
+	}
+	if (items & FETCH_SIZE) {
+		buf_addz(out, " RFC822.SIZE ");
+		imap_write_u64(out, item->entry.size);
+	}
+	if (items & FETCH_ENVELOPE) {
+		buf_addz(out, " ENVELOPE ");
+		buf_add(out, item->summary.envelope);
+	}
+	if (items & FETCH_BODY) {
+		buf_addz(out, " BODY ");
+		buf_add(out, item->summary.body);
+	}
+	if (items & FETCH_BODYSTRUCTURE) {
+		buf_addz(out, " BODYSTRUCTURE ");
+		buf_add(out, item->summary.bodystructure);
+	}
+	if (out->n > mark && !out->failed) { /* each item brought a blank; the first one's goes */
+		memmove(out->p + mark, out->p + mark + 1, out->n - mark - 1);
+		buf_truncate(out, out->n - 1);
+	}
+}
+
+static int now(struct imap_walk *w, struct imap_item *item, err *e)
+{
+	const struct run *run = w->arg;
+
+	(void)e;
+	if (run->f.sections)
+		return 0;
+	write_items(w, item);
+	buf_addz(&w->s->out, ")\r\n");
+	return 1;
+}
+
+static int write_sections(struct imap_walk *w, struct imap_item *item, err *e)
+{
+	struct run *run = w->arg;
+	struct buf *out = &w->s->out;
+	bool first = out->n > 0 && !out->failed && out->p[out->n - 1] == '('; /* no other item was written */
+
+	for (const struct fetch_section *sec = run->f.sections; sec; sec = sec->next) {
+		if (!first)
+			buf_add_c(out, ' ');
+		first = false;
+		if (imap_fetch_section(w->s, &run->f, sec, item, e) < 0)
+			return -1;
+	}
+	buf_addz(out, ")\r\n");
+	return 0;
+}
+
+static int later(struct imap_walk *w, struct imap_item *item, err *e)
+{
+	struct buf *out = &w->s->out;
+	size_t mark = out->n;
+	uint64_t sent = w->s->sent;
+
+	write_items(w, item);
+	if (write_sections(w, item, e) < 0) {
+		if (w->s->sent != sent)
+			e->kind = ERR_CLOSED; /* the response is half sent: only the end of the connection is
+						 still truth */
+		else
+			buf_truncate(out, mark);
+		return -1;
+	}
+	if (out->n < 65536)
+		return 0;
+	int rc = imap_send(w->s);
+	return rc < 0 ? imap_stream_error(rc, e) : 0;
+}
+
+/* ---- \Seen ---- */
+
+static int collect_unseen(struct imap_walk *w, struct imap_item *item, err *e)
+{
+	struct uidset *unseen = w->arg;
+
+	if (!(item->entry.flags & FLAG_SEEN) && uidset_add(unseen, item->entry.uid) < 0)
+		return err_set(e, ERR_TEMP, "no memory");
+	return 1;
+}
+
+/* Before the first body is sent: what a response says of flags is then durable. */
+static int set_seen(struct imap_session *s, const struct uidset *uids, err *e)
+{
+	struct uidset unseen = {0};
+	struct imap_walk w = {.s = s, .uids = uids, .now = collect_unseen, .arg = &unseen};
+	int rc = imap_walk_run(&w, e);
+
+	if (rc == 0 && uidset_count(&unseen) > 0) {
+		struct store_flags a = {.account = s->account,
+			.mailbox = s->box.mailbox,
+			.uids = &unseen,
+			.op = FLAGS_ADD,
+			.flags = FLAG_SEEN,
+			.unchangedsince = UINT64_MAX};
+
+		rc = mailbox_store_flags(s->store, &a, e);
+		imap_quiet_set(s, &a);
+	}
+	uidset_free(&unseen);
+	return rc;
+}
+
+int imap_cmd_fetch(struct imap_session *s, struct imap_args *a)
+{
+	struct run run = {0};
+	struct imap_seqset set;
+	struct uidset uids = {0};
+	err e = {0};
+	int rc = 0;
+
+	if (!imap_take_sp(a) || !imap_take_seqset(a, &set) || !imap_take_sp(a) ||
+		!imap_take_fetch(a, &run.f) || !imap_take_end(a))
+		return imap_bad_args(s, a);
+	if (imap_resolve(s, &set, &uids) != 0) {
+		uidset_free(&uids);
+		return 0;
+	}
+	if (run.f.sets_seen && !s->box.readonly) {
+		rc = set_seen(s, &uids, &e);
+		run.seen = &s->quiet.uids;
+	}
+	struct imap_walk w = {.s = s,
+		.uids = &uids,
+		.needs = imap_fetch_needs(&run.f),
+		.now = now,
+		.later = run.f.sections ? later : NULL,
+		.arg = &run};
+	if (rc == 0)
+		rc = imap_walk_run(&w, &e);
+	uidset_free(&uids);
+	if (rc < 0)
+		return imap_answer_err(s, &e);
+	if (run.f.unknown_cte)
+		return imap_answer(s, IMAP_NO, "[UNKNOWN-CTE] a part has an encoding that is not known");
+	return imap_answer_walk(s, &w, "fetched");
+}

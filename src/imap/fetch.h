@@ -1,0 +1,54 @@
+/* What a FETCH asks for (RFC 9051 6.4.5), parsed. */
+#pragma once
+#include "imap/args.h"
+#include "imap/session_int.h"
+
+enum fetch_item {
+	FETCH_UID = 1,
+	FETCH_FLAGS = 2,
+	FETCH_INTERNALDATE = 4,
+	FETCH_SIZE = 8,
+	FETCH_ENVELOPE = 16,
+	FETCH_BODY = 32,
+	FETCH_BODYSTRUCTURE = 64,
+};
+
+enum fetch_kind {
+	FETCH_RAW,        /* as it stands: BODY[...], RFC822... */
+	FETCH_FIELDS,     /* HEADER.FIELDS */
+	FETCH_FIELDS_NOT, /* HEADER.FIELDS.NOT */
+	FETCH_BINARY,     /* BINARY[...]: transfer encoding undone (RFC 3516) */
+	FETCH_BINARY_SIZE,
+};
+
+struct fetch_section {
+	enum fetch_kind kind;
+	enum mail_section section;
+	uint32_t *path; /* part numbers */
+	size_t path_n;
+	slice *fields;
+	size_t fields_n;
+	bool partial;
+	uint64_t from;
+	uint32_t count;
+	slice label; /* as the response says it: `BODY[1.MIME]<0>` */
+	struct fetch_section *next;
+};
+
+struct fetch {
+	unsigned items; /* enum fetch_item */
+	bool sets_seen;
+	struct fetch_section *sections;
+	bool unknown_cte; /* met on the way */
+};
+
+bool imap_take_fetch(struct imap_args *a, struct fetch *ret);
+/* What must be loaded of each message. */
+unsigned imap_fetch_needs(const struct fetch *f);
+
+/*
+ * Writes "label value" of one section into s->out, what is long straight to the stream. 0, or -1 with a part
+ * of it written.
+ */
+PARKS int imap_fetch_section(struct imap_session *s, struct fetch *f, const struct fetch_section *sec,
+	struct imap_item *item, err *e);

@@ -1,0 +1,254 @@
+/* Commands on mailboxes as such: CREATE, DELETE, RENAME, SUBSCRIBE, UNSUBSCRIBE, STATUS; arguments they
+ * share. */
+#include "imap/name.h"
+#include "imap/session_int.h"
+
+/*
+ * A name that cannot be one (bad modified UTF-7, too long) is no syntax error: it names nothing. *ret_path is
+ * then {NULL, 0} and the command answers as for a mailbox that does not exist.
+ */
+bool imap_take_mailbox(struct imap_session *s, struct imap_args *a, slice *ret_path)
+{
+	slice wire;
+
+	if (!imap_take_astring(a, &wire))
+		return false;
+	if (!imap_name_read(wire, s->rev2, s->arena, ret_path))
+		*ret_path = (slice){NULL, 0};
+	else if (slice_ieq(*ret_path, S("INBOX")))
+		*ret_path = S("INBOX");
+	return true;
+}
+
+static int no_such_name(struct imap_session *s)
+{
+	return imap_answer(s, IMAP_NO, "[CANNOT] that is not a name for a mailbox");
+}
+
+static int done(struct imap_session *s, int rc, const err *e, const char *what)
+{
+	return rc < 0 ? imap_answer_err(s, e) : imap_answer(s, IMAP_OK, "%s", what);
+}
+
+/* CREATE's "(USE (\Drafts))" (RFC 6154 3). */
+static bool take_use(struct imap_args *a, enum mailbox_use *ret, bool *ret_unknown)
+{
+	slice word, name;
+
+	if (!imap_take_sp(a) || !imap_take_c(a, '(') || !imap_take_atom(a, &word))
+		return false;
+	if (!slice_ieq(word, S("USE")))
+		return imap_args_fail(a, "that CREATE parameter is not known");
+	if (!imap_take_sp(a) || !imap_take_c(a, '('))
+		return false;
+	while (!imap_try_c(a, ')')) {
+		if (*ret != USE_NONE || *ret_unknown) {
+			if (!imap_take_sp(a))
+				return false;
+			*ret_unknown = true; /* one mailbox, one use */
+		}
+		if (!imap_take_c(a, '\\') || !imap_take_atom(a, &name))
+			return false;
+		char *with = arena_new_n(a->arena, char, name.n + 1);
+		if (!with)
+			return imap_args_fail(a, "the command is too large");
+		with[0] = '\\';
+		memcpy(with + 1, name.p, name.n);
+		*ret = imap_use_of(slice_make(with, name.n + 1));
+		*ret_unknown |= *ret == USE_NONE;
+	}
+	return imap_take_c(a, ')');
+}
+
+int imap_cmd_create(struct imap_session *s, struct imap_args *a)
+{
+	enum mailbox_use use = USE_NONE;
+	bool unknown_use = false;
+	uint32_t id, uidvalidity;
+	err e = {0};
+	slice path;
+
+	if (!imap_take_sp(a) || !imap_take_mailbox(s, a, &path))
+		return imap_bad_args(s, a);
+	if (!imap_args_at_end(a) && !take_use(a, &use, &unknown_use))
+		return imap_bad_args(s, a);
+	if (!imap_take_end(a))
+		return imap_bad_args(s, a);
+	if (!path.p)
+		return no_such_name(s);
+	if (unknown_use)
+		return imap_answer(
+			s, IMAP_NO, "[USEATTR] a mailbox has one special use, of those of RFC 6154");
+	return done(s, mailbox_create(s->store, s->account, path, use, &id, &uidvalidity, &e), &e, "made");
+}
+
+int imap_cmd_delete(struct imap_session *s, struct imap_args *a)
+{
+	err e = {0};
+	slice path;
+
+	if (!imap_take_sp(a) || !imap_take_mailbox(s, a, &path) || !imap_take_end(a))
+		return imap_bad_args(s, a);
+	if (!path.p)
+		return no_such_name(s);
+	return done(s, mailbox_delete(s->store, s->account, path, &e), &e, "deleted");
+}
+
+int imap_cmd_rename(struct imap_session *s, struct imap_args *a)
+{
+	slice from, to;
+	err e = {0};
+
+	if (!imap_take_sp(a) || !imap_take_mailbox(s, a, &from) || !imap_take_sp(a) ||
+		!imap_take_mailbox(s, a, &to) || !imap_take_end(a))
+		return imap_bad_args(s, a);
+	if (!from.p || !to.p)
+		return no_such_name(s);
+	return done(s, mailbox_rename(s->store, s->account, from, to, &e), &e, "renamed");
+}
+
+static int subscribe(struct imap_session *s, struct imap_args *a, bool on)
+{
+	err e = {0};
+	slice path;
+
+	if (!imap_take_sp(a) || !imap_take_mailbox(s, a, &path) || !imap_take_end(a))
+		return imap_bad_args(s, a);
+	if (!path.p)
+		return no_such_name(s);
+	int rc = mailbox_subscribe(s->store, s->account, path, on, &e);
+	if (rc < 0 && !on && e.kind == ERR_MISSING)
+		rc = 0; /* what is not there is not subscribed either */
+	return done(s, rc, &e, on ? "subscribed" : "unsubscribed");
+}
+
+int imap_cmd_subscribe(struct imap_session *s, struct imap_args *a)
+{
+	return subscribe(s, a, true);
+}
+
+int imap_cmd_unsubscribe(struct imap_session *s, struct imap_args *a)
+{
+	return subscribe(s, a, false);
+}
+
+/* ---- STATUS ---- */
+
+static uint64_t no_recent(const struct mailbox_row *row)
+{
+	(void)row;
+	return 0;
+}
+static uint64_t messages(const struct mailbox_row *row)
+{
+	return row->messages;
+}
+static uint64_t uidnext(const struct mailbox_row *row)
+{
+	return row->uidnext;
+}
+static uint64_t uidvalidity(const struct mailbox_row *row)
+{
+	return row->uidvalidity;
+}
+static uint64_t unseen(const struct mailbox_row *row)
+{
+	return row->unseen;
+}
+static uint64_t deleted(const struct mailbox_row *row)
+{
+	return row->deleted;
+}
+static uint64_t size(const struct mailbox_row *row)
+{
+	return row->bytes;
+}
+
+static const struct {
+	slice name;
+	uint64_t (*value)(const struct mailbox_row *row);
+} status_items[] = {
+	{SLICE_INIT("MESSAGES"), messages},
+	{SLICE_INIT("RECENT"), no_recent},
+	{SLICE_INIT("UIDNEXT"), uidnext},
+	{SLICE_INIT("UIDVALIDITY"), uidvalidity},
+	{SLICE_INIT("UNSEEN"), unseen},
+	{SLICE_INIT("DELETED"), deleted},
+	{SLICE_INIT("SIZE"), size},
+};
+
+static bool take_status_item(struct imap_args *a, unsigned *items)
+{
+	slice word;
+
+	if (!imap_take_atom(a, &word))
+		return false;
+	for (size_t i = 0; i < COUNT_OF(status_items); i++) {
+		if (slice_ieq(word, status_items[i].name)) {
+			*items |= 1u << i;
+			return true;
+		}
+	}
+	return imap_args_fail(a, "that STATUS item is not known");
+}
+
+bool imap_take_status_items(struct imap_args *a, unsigned *ret)
+{
+	unsigned items = 0;
+
+	if (!imap_take_c(a, '('))
+		return false;
+	do {
+		if (items && !imap_take_sp(a))
+			return false;
+		if (!take_status_item(a, &items))
+			return false;
+	} while (!imap_try_c(a, ')'));
+	*ret = items;
+	return true;
+}
+
+void imap_write_status(struct imap_session *s, slice path, const struct mailbox_row *row, unsigned items)
+{
+	bool blank = false;
+
+	buf_addz(&s->out, "* STATUS ");
+	imap_name_write(&s->out, path, s->rev2);
+	buf_addz(&s->out, " (");
+	for (size_t i = 0; i < COUNT_OF(status_items); i++) {
+		if (!(items & 1u << i))
+			continue;
+		if (blank)
+			buf_add_c(&s->out, ' ');
+		buf_add(&s->out, status_items[i].name);
+		buf_add_c(&s->out, ' ');
+		imap_write_u64(&s->out, status_items[i].value(row));
+		blank = true;
+	}
+	buf_addz(&s->out, ")\r\n");
+}
+
+int imap_cmd_status(struct imap_session *s, struct imap_args *a)
+{
+	struct store_snap snap = {0};
+	struct mailbox_row row;
+	unsigned items;
+	err e = {0};
+	slice path;
+
+	if (!imap_take_sp(a) || !imap_take_mailbox(s, a, &path) || !imap_take_sp(a) ||
+		!imap_take_status_items(a, &items) || !imap_take_end(a))
+		return imap_bad_args(s, a);
+	int rc = store_snap_begin(s->store, &snap, &e);
+	if (rc == 0 && path.p)
+		rc = mailbox_find(&snap, s->account, path, &row, &e);
+	if (rc > 0 && !row.noselect)
+		imap_write_status(s, path, &row, items);
+	else if (rc > 0)
+		rc = 0;
+	store_snap_end(&snap);
+	if (rc < 0)
+		return imap_answer_err(s, &e);
+	return rc > 0 ? imap_answer(s, IMAP_OK, "as it is now")
+		      : imap_answer(s, IMAP_NO, "[NONEXISTENT] there is no such mailbox");
+}

@@ -1,0 +1,271 @@
+/* LIST with its extensions (RFC 9051 6.3.9, RFC 5258, 5819, 6154) and LSUB (RFC 3501 6.3.9). */
+#include "imap/name.h"
+#include "imap/session_int.h"
+#include "limits.h"
+
+enum list_option {
+	SELECT_SUBSCRIBED = 1,
+	SELECT_RECURSIVE = 2,
+	SELECT_SPECIAL = 4,
+	SELECT_REMOTE = 8, /* there are none: nothing to do */
+	RETURN_SUBSCRIBED = 16,
+	RETURN_CHILDREN = 32, /* always returned */
+	RETURN_SPECIAL = 64,  /* always returned */
+	RETURN_STATUS = 128,
+};
+
+struct list {
+	unsigned options, status;
+	bool extended, lsub;
+	slice *patterns; /* joined with the reference, UTF-8 */
+	size_t n;
+	struct mailbox_item *items;
+	size_t items_n;
+};
+
+static const struct option {
+	slice name;
+	unsigned bit;
+} select_options[] =
+	{
+		{SLICE_INIT("SUBSCRIBED"), SELECT_SUBSCRIBED},
+		{SLICE_INIT("RECURSIVEMATCH"), SELECT_RECURSIVE},
+		{SLICE_INIT("SPECIAL-USE"), SELECT_SPECIAL},
+		{SLICE_INIT("REMOTE"), SELECT_REMOTE},
+},
+  return_options[] = {
+	  {SLICE_INIT("SUBSCRIBED"), RETURN_SUBSCRIBED},
+	  {SLICE_INIT("CHILDREN"), RETURN_CHILDREN},
+	  {SLICE_INIT("SPECIAL-USE"), RETURN_SPECIAL},
+	  {SLICE_INIT("STATUS"), RETURN_STATUS},
+};
+
+/* ---- arguments ---- */
+
+static bool take_options(struct imap_args *a, const struct option *table, size_t n, struct list *l)
+{
+	bool any = false;
+	slice word;
+
+	if (!imap_take_c(a, '('))
+		return false;
+	while (!imap_try_c(a, ')')) {
+		unsigned bit = 0;
+
+		if (any && !imap_take_sp(a))
+			return false;
+		if (!imap_take_atom(a, &word))
+			return false;
+		for (size_t i = 0; i < n; i++)
+			bit |= slice_ieq(word, table[i].name) ? table[i].bit : 0;
+		if (bit == 0)
+			return imap_args_fail(a, "that LIST option is not known");
+		if (bit == RETURN_STATUS && (!imap_take_sp(a) || !imap_take_status_items(a, &l->status)))
+			return false;
+		l->options |= bit;
+		any = true;
+	}
+	return true;
+}
+
+static bool take_pattern(
+	struct imap_session *s, struct imap_args *a, slice reference, struct list *l, size_t max)
+{
+	slice wire, whole, path;
+
+	if (!imap_take_list_mailbox(a, &wire))
+		return false;
+	if (l->n == max)
+		return imap_args_fail(a, "too many patterns");
+	whole = imap_name_pattern(reference, wire, a->arena);
+	/* What cannot be a name matches nothing. */
+	if (whole.p && imap_name_read(whole, s->rev2, a->arena, &path))
+		l->patterns[l->n++] = path;
+	return true;
+}
+
+#define PATTERNS_MAX 100
+
+static bool take_patterns(struct imap_session *s, struct imap_args *a, slice reference, struct list *l)
+{
+	l->patterns = arena_new_n(a->arena, slice, PATTERNS_MAX);
+	if (!l->patterns)
+		return imap_args_fail(a, "the command is too large");
+	if (l->lsub || !imap_try_c(a, '('))
+		return take_pattern(s, a, reference, l, 1);
+	l->extended = true;
+	for (bool first = true; !imap_try_c(a, ')'); first = false) {
+		if (!first && !imap_take_sp(a))
+			return false;
+		if (!take_pattern(s, a, reference, l, PATTERNS_MAX))
+			return false;
+	}
+	return true;
+}
+
+static bool take_list(struct imap_session *s, struct imap_args *a, struct list *l, bool *ret_probe)
+{
+	slice reference, word;
+
+	if (!imap_take_sp(a))
+		return false;
+	if (!l->lsub && imap_args_peek(a) == '(') {
+		l->extended = true;
+		if (!take_options(a, select_options, COUNT_OF(select_options), l) || !imap_take_sp(a))
+			return false;
+	}
+	if (!imap_take_astring(a, &reference) || !imap_take_sp(a) || !take_patterns(s, a, reference, l))
+		return false;
+	*ret_probe =
+		!l->extended && l->n == 1 && (l->patterns[0].n == 0 || slice_eq(l->patterns[0], reference));
+	if (!l->lsub && !imap_args_at_end(a)) {
+		if (!imap_take_sp(a) || !imap_take_atom(a, &word))
+			return false;
+		if (!slice_ieq(word, S("RETURN")))
+			return imap_args_fail(a, "only RETURN may stand there");
+		if (!imap_take_sp(a) || !take_options(a, return_options, COUNT_OF(return_options), l))
+			return false;
+	}
+	if ((l->options & SELECT_RECURSIVE) && !(l->options & (SELECT_SUBSCRIBED | SELECT_SPECIAL)))
+		return imap_args_fail(a, "RECURSIVEMATCH wants something to match");
+	return imap_take_end(a);
+}
+
+/* ---- answers ---- */
+
+static bool matches(const struct list *l, slice path)
+{
+	for (size_t i = 0; i < l->n; i++) {
+		if (imap_name_match(l->patterns[i], path))
+			return true;
+	}
+	return false;
+}
+
+static bool is_selected(const struct list *l, const struct mailbox_row *row)
+{
+	return (!(l->options & SELECT_SUBSCRIBED) || row->subscribed) &&
+	       (!(l->options & SELECT_SPECIAL) || row->use != USE_NONE);
+}
+
+/* Whether a mailbox below items[i] fits the selection but not the patterns: RFC 5258 3.5. */
+static bool hidden_below(const struct list *l, size_t i)
+{
+	for (size_t k = i + 1; k < l->items_n && l->items[k].depth > l->items[i].depth; k++) {
+		if (is_selected(l, &l->items[k].row) && !matches(l, l->items[k].path))
+			return true;
+	}
+	return false;
+}
+
+static void add_attribute(struct buf *out, bool *blank, const char *name)
+{
+	if (*blank)
+		buf_add_c(out, ' ');
+	buf_addz(out, name);
+	*blank = true;
+}
+
+static void write_item(
+	struct imap_session *s, const struct list *l, const struct mailbox_item *item, bool childinfo)
+{
+	struct buf *out = &s->out;
+	bool blank = false;
+
+	buf_addz(out, "* LIST (");
+	if (item->row.noselect)
+		add_attribute(out, &blank, "\\Noselect");
+	add_attribute(out, &blank, item->has_children ? "\\HasChildren" : "\\HasNoChildren");
+	if ((l->options & (RETURN_SUBSCRIBED | SELECT_SUBSCRIBED)) && item->row.subscribed)
+		add_attribute(out, &blank, "\\Subscribed");
+	if (item->row.use != USE_NONE) {
+		buf_add_c(out, ' ');
+		buf_add(out, imap_use_name(item->row.use));
+	}
+	buf_addz(out, ") \"/\" ");
+	imap_name_write(out, item->path, s->rev2);
+	if (childinfo)
+		buf_addz(out, " (\"CHILDINFO\" (\"SUBSCRIBED\"))");
+	buf_addz(out, "\r\n");
+	if ((l->options & RETURN_STATUS) && !item->row.noselect)
+		imap_write_status(s, item->path, &item->row, l->status);
+}
+
+#define SEND_AT 65536
+
+static int write_list(struct imap_session *s, const struct list *l)
+{
+	int rc = 0;
+
+	for (size_t i = 0; i < l->items_n && rc == 0; i++) {
+		if (!matches(l, l->items[i].path))
+			continue;
+		bool below = (l->options & SELECT_RECURSIVE) && hidden_below(l, i);
+		if (!below && !is_selected(l, &l->items[i].row))
+			continue;
+		write_item(s, l, &l->items[i], below && (l->options & SELECT_SUBSCRIBED));
+		if (s->out.n > SEND_AT)
+			rc = imap_send(s);
+	}
+	return rc;
+}
+
+/*
+ * LSUB: subscribed names; one that a pattern with % hides shows its first ancestor that matches, as \Noselect
+ * (RFC 3501 6.3.9). Items are in tree order, so `shown` by index is enough.
+ */
+static void write_lsub(struct imap_session *s, const struct list *l)
+{
+	for (size_t i = 0; i < l->items_n; i++) {
+		const struct mailbox_item *item = &l->items[i];
+		bool below = false;
+
+		if (!matches(l, item->path))
+			continue;
+		for (size_t k = i + 1;
+			!item->row.subscribed && k < l->items_n && l->items[k].depth > item->depth; k++)
+			below |= l->items[k].row.subscribed && !matches(l, l->items[k].path);
+		if (!item->row.subscribed && !below)
+			continue;
+		buf_addz(&s->out, item->row.subscribed ? "* LSUB () \"/\" " : "* LSUB (\\Noselect) \"/\" ");
+		imap_name_write(&s->out, item->path, s->rev2);
+		buf_addz(&s->out, "\r\n");
+	}
+}
+
+static int run(struct imap_session *s, struct imap_args *a, bool lsub)
+{
+	struct list l = {.lsub = lsub};
+	struct store_snap snap = {0};
+	bool probe = false;
+	err e = {0};
+
+	if (!take_list(s, a, &l, &probe))
+		return imap_bad_args(s, a);
+	if (probe) { /* LIST "" "": what is the separator? */
+		buf_addz(&s->out,
+			lsub ? "* LSUB (\\Noselect) \"/\" \"\"\r\n" : "* LIST (\\Noselect) \"/\" \"\"\r\n");
+		return imap_answer(s, IMAP_OK, "the separator");
+	}
+	int rc = store_snap_begin(s->store, &snap, &e);
+	if (rc == 0)
+		rc = mailbox_list(&snap, s->account, s->arena, &l.items, &l.items_n, &e);
+	store_snap_end(&snap);
+	if (rc < 0)
+		return imap_answer_err(s, &e);
+	if (lsub)
+		write_lsub(s, &l);
+	else
+		rc = write_list(s, &l);
+	return rc < 0 ? rc : imap_answer(s, IMAP_OK, "listed");
+}
+
+int imap_cmd_list(struct imap_session *s, struct imap_args *a)
+{
+	return run(s, a, false);
+}
+
+int imap_cmd_lsub(struct imap_session *s, struct imap_args *a)
+{
+	return run(s, a, true);
+}

@@ -1,0 +1,240 @@
+/* Commands about the session itself: NOOP, CAPABILITY, ID, ENABLE, NAMESPACE, IDLE, LOGOUT; and the selected
+ * state. */
+#include "imap/capability.h"
+#include "imap/name.h"
+#include "imap/session_int.h"
+#include "limits.h"
+#include <errno.h>
+
+int imap_cmd_noop(struct imap_session *s, struct imap_args *a)
+{
+	return imap_take_end(a) ? imap_answer(s, IMAP_OK, "nothing more") : imap_bad_args(s, a);
+}
+
+int imap_cmd_capability(struct imap_session *s, struct imap_args *a)
+{
+	if (!imap_take_end(a))
+		return imap_bad_args(s, a);
+	buf_addz(&s->out, "* CAPABILITY ");
+	imap_capability_session(&s->out, s->config->message_max);
+	buf_addz(&s->out, "\r\n");
+	return imap_answer(s, IMAP_OK, "these hold");
+}
+
+int imap_cmd_logout(struct imap_session *s, struct imap_args *a)
+{
+	if (!imap_take_end(a))
+		return imap_bad_args(s, a);
+	buf_addz(&s->out, "* BYE see you\r\n");
+	s->done = true;
+	return imap_answer(s, IMAP_OK, "logged out");
+}
+
+int imap_cmd_id(struct imap_session *s, struct imap_args *a)
+{
+	if (!imap_take_id(a))
+		return imap_bad_args(s, a);
+	buf_addz(&s->out, "* ID (\"name\" \"Posthouse\" \"version\" \"" POSTHOUSE_VERSION "\")\r\n");
+	return imap_answer(s, IMAP_OK, "pleased to meet you");
+}
+
+int imap_cmd_enable(struct imap_session *s, struct imap_args *a)
+{
+	bool rev2 = false;
+	slice word;
+
+	do {
+		if (!imap_take_sp(a) || !imap_take_atom(a, &word))
+			return imap_bad_args(s, a);
+		rev2 |= slice_ieq(word, S("IMAP4rev2")); /* what is not known is passed over: RFC 5161 3.1 */
+	} while (!imap_args_at_end(a));
+	s->rev2 |= rev2;
+	buf_addz(&s->out, rev2 ? "* ENABLED IMAP4rev2\r\n" : "* ENABLED\r\n");
+	return imap_answer(s, IMAP_OK, "enabled what is known");
+}
+
+int imap_cmd_namespace(struct imap_session *s, struct imap_args *a)
+{
+	if (!imap_take_end(a))
+		return imap_bad_args(s, a);
+	buf_addz(&s->out, "* NAMESPACE ((\"\" \"/\")) NIL NIL\r\n");
+	return imap_answer(s, IMAP_OK, "one namespace");
+}
+
+/* ---- IDLE (RFC 2177) ---- */
+
+static int wait_done(struct imap_session *s)
+{
+	for (;;) {
+		int rc = imap_box_news(s, true);
+
+		if (rc == 0)
+			rc = imap_send(s);
+		buf_free(&s->out);
+		if (rc == 0)
+			rc = stream_wait(s->io);
+		if (rc != 0)
+			return rc;
+	}
+}
+
+int imap_cmd_idle(struct imap_session *s, struct imap_args *a)
+{
+	slice line;
+
+	if (!imap_take_end(a))
+		return imap_bad_args(s, a);
+	/* While it idles nothing of the command is needed but its tag. */
+	char tag[LIMIT_IMAP_TAG];
+	size_t tag_n = s->command.tag.n;
+
+	memcpy(tag, s->command.tag.p, tag_n);
+	buf_addz(&s->out, "+ idling\r\n");
+	arena_reset(s->arena);
+	stream_timeout(s->io, s->config->silence_ms);
+	int rc = wait_done(s);
+	if (rc < 0)
+		return rc;
+	s->command = (struct imap_command){.tag = arena_copy(s->arena, slice_make(tag, tag_n))};
+	ssize_t n = stream_read_line(s->io, LIMIT_IMAP_LOGIN_LINE, &line, NULL);
+	if (n < 0 && n != -EMSGSIZE)
+		return (int)n;
+	if (n < 0 || !slice_ieq(slice_trim(line), S("DONE")))
+		return imap_answer(s, IMAP_BAD, "only DONE ends IDLE");
+	return imap_answer(s, IMAP_OK, "idled");
+}
+
+/* ---- SELECT, EXAMINE, CLOSE, UNSELECT ---- */
+
+void imap_write_flag_lists(struct imap_session *s, const struct mailbox_row *row)
+{
+	unsigned count = mailbox_keyword_count(row);
+	uint64_t all = count >= 64 ? UINT64_MAX : ((uint64_t)1 << count) - 1;
+	struct buf *out = &s->out;
+
+	buf_addz(out, "* FLAGS (");
+	imap_write_flags(out, MAILBOX_FLAGS_ALL, all, row);
+	buf_addz(out, ")\r\n* OK [PERMANENTFLAGS (");
+	if (!s->box.readonly) {
+		imap_write_flags(out, MAILBOX_FLAGS_ALL, all, row);
+		if (count < MAILBOX_KEYWORDS_MAX)
+			buf_addz(out, " \\*");
+	}
+	buf_addz(out, ")] these are kept\r\n");
+}
+
+static void number_line(struct buf *out, const char *before, uint64_t v, const char *after)
+{
+	buf_addz(out, before);
+	imap_write_u64(out, v);
+	buf_addz(out, after);
+}
+
+/* What SELECT says of a mailbox that is open; row and the view are of the same moment or nearly so. */
+static void describe(struct imap_session *s, slice path, const struct mailbox_row *row, uint32_t first_unseen)
+{
+	struct buf *out = &s->out;
+	uint32_t count = uidset_count(&s->box.uids),
+		 uidnext = count ? uidset_uid(&s->box.uids, count) + 1 : 1;
+
+	imap_write_flag_lists(s, row);
+	number_line(out, "* ", count, " EXISTS\r\n");
+	if (!s->rev2) {
+		buf_addz(out, "* 0 RECENT\r\n");
+		if (first_unseen)
+			number_line(out, "* OK [UNSEEN ", first_unseen, "] the first unseen message\r\n");
+	}
+	number_line(out, "* OK [UIDVALIDITY ", s->box.uidvalidity, "] UIDs are valid\r\n");
+	number_line(
+		out, "* OK [UIDNEXT ", row->uidnext > uidnext ? row->uidnext : uidnext, "] the next UID\r\n");
+	if (s->rev2) {
+		buf_addz(out, "* LIST () \"/\" ");
+		imap_name_write(out, path, s->rev2);
+		buf_addz(out, "\r\n");
+	}
+}
+
+/* The mailbox's row on a snapshot whose end the caller sees to. 1, 0, -1. */
+static int open_path(struct imap_session *s, slice path, bool readonly, uint32_t *ret_first_unseen,
+	uint32_t *ret_id, err *e)
+{
+	struct store_snap snap = {0};
+	struct mailbox_row row;
+
+	if (store_snap_begin(s->store, &snap, e) < 0)
+		return -1;
+	int rc = mailbox_find(&snap, s->account, path, &row, e);
+	uint32_t id = rc > 0 && !row.noselect ? row.id : 0;
+	store_snap_end(&snap);
+	if (rc < 0 || id == 0)
+		return rc < 0 ? -1 : 0;
+	*ret_id = id;
+	return imap_box_open(s, id, readonly, ret_first_unseen, e);
+}
+
+static int select_mailbox(struct imap_session *s, struct imap_args *a, bool readonly)
+{
+	struct store_snap snap = {0};
+	struct mailbox_row row;
+	uint32_t first_unseen = 0, id = 0;
+	err e = {0};
+	slice path;
+
+	if (!imap_take_sp(a) || !imap_take_mailbox(s, a, &path) || !imap_take_end(a))
+		return imap_bad_args(s, a);
+	if (s->box.open) {
+		imap_box_close(s);
+		buf_addz(&s->out, "* OK [CLOSED] the mailbox before is closed\r\n");
+	}
+	uidset_free(&s->saved);
+	int rc = path.p ? open_path(s, path, readonly, &first_unseen, &id, &e) : 0;
+	if (rc > 0 && (rc = store_snap_begin(s->store, &snap, &e)) == 0) {
+		rc = mailbox_get(&snap, s->account, id, &row, &e);
+		if (rc > 0)
+			describe(s, path, &row, first_unseen);
+	}
+	store_snap_end(&snap);
+	if (rc > 0)
+		return imap_answer(
+			s, IMAP_OK, readonly ? "[READ-ONLY] open for reading" : "[READ-WRITE] open");
+	imap_box_close(s);
+	return rc < 0 ? imap_answer_err(s, &e)
+		      : imap_answer(s, IMAP_NO, "[NONEXISTENT] there is no such mailbox");
+}
+
+int imap_cmd_select(struct imap_session *s, struct imap_args *a)
+{
+	return select_mailbox(s, a, false);
+}
+
+int imap_cmd_examine(struct imap_session *s, struct imap_args *a)
+{
+	return select_mailbox(s, a, true);
+}
+
+int imap_cmd_unselect(struct imap_session *s, struct imap_args *a)
+{
+	if (!imap_take_end(a))
+		return imap_bad_args(s, a);
+	imap_box_close(s);
+	return imap_answer(s, IMAP_OK, "closed");
+}
+
+int imap_cmd_close(struct imap_session *s, struct imap_args *a)
+{
+	err e = {0};
+	int rc = 0;
+
+	if (!imap_take_end(a))
+		return imap_bad_args(s, a);
+	if (!s->box.readonly) {
+		struct expunge x = {.account = s->account, .mailbox = s->box.mailbox, .only_deleted = true};
+
+		rc = mailbox_expunge(s->store, &x, &e);
+		uidset_free(&x.ret_expunged);
+	}
+	imap_box_close(s);
+	if (rc < 0 && e.kind != ERR_MISSING)
+		return imap_answer_err(s, &e);
+	return imap_answer(s, IMAP_OK, "closed");
+}

@@ -1,0 +1,70 @@
+/* SEARCH (RFC 9051 6.4.4): the keys as a tree, and what a message says to it. */
+#pragma once
+#include "imap/session_int.h"
+
+enum search_op {
+	SEARCH_ALL,
+	SEARCH_NONE, /* RECENT, NEW: no message is \Recent here */
+	SEARCH_AND,  /* of the children; a group in parentheses */
+	SEARCH_OR,   /* of the two children */
+	SEARCH_FLAGS,
+	SEARCH_KEYWORD,
+	SEARCH_UIDS,
+	SEARCH_LARGER,
+	SEARCH_SMALLER,
+	SEARCH_BEFORE, /* INTERNALDATE, by day; from here on the entry alone does not decide */
+	SEARCH_ON,
+	SEARCH_SINCE,
+	SEARCH_SENTBEFORE, /* the Date field, by day */
+	SEARCH_SENTON,
+	SEARCH_SENTSINCE,
+	SEARCH_HEADER,
+	SEARCH_BODY,
+	SEARCH_TEXT,
+};
+
+struct search_node {
+	enum search_op op;
+	bool negate;
+	uint8_t flags;
+	slice name; /* keyword, header field */
+	slice text; /* folded UTF-8; empty matches all that is there */
+	uint64_t number;
+	int64_t day; /* since 1970-01-01 */
+	struct imap_seqset set;
+	bool set_is_uids;
+	struct uidset uids; /* the set, resolved; freed with the search */
+	struct search_node *child, *next;
+	struct search_node *next_set; /* nodes that hold uids */
+};
+
+enum search_return {
+	SEARCH_RETURN_MIN = 1,
+	SEARCH_RETURN_MAX = 2,
+	SEARCH_RETURN_ALL = 4,
+	SEARCH_RETURN_COUNT = 8,
+	SEARCH_RETURN_SAVE = 16,
+};
+
+struct search {
+	bool extended; /* RETURN was said */
+	unsigned returns;
+	struct search_node *root; /* SEARCH_AND */
+	struct search_node *sets;
+	unsigned texts; /* nodes that look into messages */
+	unsigned needs; /* enum imap_need, of all nodes; BLOB is always possible */
+	bool bad_charset;
+};
+
+/* False: a->why, or ret->bad_charset. */
+bool imap_take_search(struct imap_args *a, struct search *ret);
+
+enum search_verdict { SEARCH_NO, SEARCH_YES, SEARCH_UNKNOWN };
+
+struct search_message {
+	struct imap_item *item;
+	slice keywords;  /* of the mailbox */
+	unsigned loaded; /* enum imap_need: what may be looked at */
+};
+/* With BLOB loaded it reads the message and is never UNKNOWN; without, it does not park. -1: error. */
+PARKS int imap_search_match(const struct search *q, struct search_message *m, err *e);

@@ -1,0 +1,278 @@
+#include "imap/search.h"
+#include "limits.h"
+#include "mail/date.h"
+#include "mail/decode.h"
+
+#define TEXTS_MAX 64 /* keys that read messages */
+
+enum argument { NOTHING, KEYWORD, NUMBER, DATE, STRING, FIELD_AND_STRING, UID_SET, ONE_KEY, TWO_KEYS };
+
+static const struct key {
+	slice name;
+	enum search_op op;
+	enum argument argument;
+	bool negate;
+	uint8_t flags;
+	slice field;
+} keys[] = {
+	{SLICE_INIT("ALL"), SEARCH_ALL, NOTHING},
+	{SLICE_INIT("ANSWERED"), SEARCH_FLAGS, NOTHING, false, FLAG_ANSWERED},
+	{SLICE_INIT("DELETED"), SEARCH_FLAGS, NOTHING, false, FLAG_DELETED},
+	{SLICE_INIT("DRAFT"), SEARCH_FLAGS, NOTHING, false, FLAG_DRAFT},
+	{SLICE_INIT("FLAGGED"), SEARCH_FLAGS, NOTHING, false, FLAG_FLAGGED},
+	{SLICE_INIT("SEEN"), SEARCH_FLAGS, NOTHING, false, FLAG_SEEN},
+	{SLICE_INIT("UNANSWERED"), SEARCH_FLAGS, NOTHING, true, FLAG_ANSWERED},
+	{SLICE_INIT("UNDELETED"), SEARCH_FLAGS, NOTHING, true, FLAG_DELETED},
+	{SLICE_INIT("UNDRAFT"), SEARCH_FLAGS, NOTHING, true, FLAG_DRAFT},
+	{SLICE_INIT("UNFLAGGED"), SEARCH_FLAGS, NOTHING, true, FLAG_FLAGGED},
+	{SLICE_INIT("UNSEEN"), SEARCH_FLAGS, NOTHING, true, FLAG_SEEN},
+	{SLICE_INIT("NEW"), SEARCH_NONE, NOTHING},
+	{SLICE_INIT("RECENT"), SEARCH_NONE, NOTHING},
+	{SLICE_INIT("OLD"), SEARCH_ALL, NOTHING},
+	{SLICE_INIT("KEYWORD"), SEARCH_KEYWORD, KEYWORD},
+	{SLICE_INIT("UNKEYWORD"), SEARCH_KEYWORD, KEYWORD, true},
+	{SLICE_INIT("LARGER"), SEARCH_LARGER, NUMBER},
+	{SLICE_INIT("SMALLER"), SEARCH_SMALLER, NUMBER},
+	{SLICE_INIT("BEFORE"), SEARCH_BEFORE, DATE},
+	{SLICE_INIT("ON"), SEARCH_ON, DATE},
+	{SLICE_INIT("SINCE"), SEARCH_SINCE, DATE},
+	{SLICE_INIT("SENTBEFORE"), SEARCH_SENTBEFORE, DATE},
+	{SLICE_INIT("SENTON"), SEARCH_SENTON, DATE},
+	{SLICE_INIT("SENTSINCE"), SEARCH_SENTSINCE, DATE},
+	{SLICE_INIT("BCC"), SEARCH_HEADER, STRING, false, 0, SLICE_INIT("bcc")},
+	{SLICE_INIT("CC"), SEARCH_HEADER, STRING, false, 0, SLICE_INIT("cc")},
+	{SLICE_INIT("FROM"), SEARCH_HEADER, STRING, false, 0, SLICE_INIT("from")},
+	{SLICE_INIT("SUBJECT"), SEARCH_HEADER, STRING, false, 0, SLICE_INIT("subject")},
+	{SLICE_INIT("TO"), SEARCH_HEADER, STRING, false, 0, SLICE_INIT("to")},
+	{SLICE_INIT("HEADER"), SEARCH_HEADER, FIELD_AND_STRING},
+	{SLICE_INIT("BODY"), SEARCH_BODY, STRING},
+	{SLICE_INIT("TEXT"), SEARCH_TEXT, STRING},
+	{SLICE_INIT("UID"), SEARCH_UIDS, UID_SET},
+	{SLICE_INIT("NOT"), SEARCH_AND, ONE_KEY, true},
+	{SLICE_INIT("OR"), SEARCH_OR, TWO_KEYS},
+};
+
+struct parser {
+	struct imap_args *a;
+	struct search *q;
+	slice charset;
+};
+
+static struct search_node *new_node(struct parser *p, enum search_op op)
+{
+	struct search_node *n = arena_new_1(p->a->arena, struct search_node);
+
+	if (n)
+		n->op = op;
+	else
+		(void)imap_args_fail(p->a, "the command is too large");
+	return n;
+}
+
+/* To folded UTF-8 in the arena. */
+static bool take_text(struct parser *p, slice *ret)
+{
+	struct buf utf8 = BUF_INIT(4 * LIMIT_IMAP_LITERAL), folded = BUF_INIT(8 * LIMIT_IMAP_LITERAL);
+	slice raw;
+
+	if (!imap_take_astring(p->a, &raw))
+		return false;
+	if (p->charset.n > 0)
+		(void)mail_charset_to_utf8(&utf8, p->charset, raw);
+	else
+		mail_utf8_clean(&utf8, raw);
+	mail_fold(&folded, buf_slice(&utf8));
+	*ret = arena_copy(p->a->arena, buf_slice(&folded));
+	bool good = ret->p && !utf8.failed && !folded.failed;
+	buf_free(&utf8);
+	buf_free(&folded);
+	if (++p->q->texts > TEXTS_MAX)
+		return imap_args_fail(p->a, "too many texts to search for");
+	return good || imap_args_fail(p->a, "the command is too large");
+}
+
+static bool take_date(struct imap_args *a, int64_t *ret_day)
+{
+	slice text;
+
+	if (!imap_take_astring(a, &text))
+		return false;
+	return mail_date_imap_day_parse(text, ret_day) || imap_args_fail(a, "that is not a date");
+}
+
+static bool take_set(struct parser *p, struct search_node *n, bool uids)
+{
+	n->op = SEARCH_UIDS;
+	n->set_is_uids = uids;
+	n->next_set = p->q->sets;
+	p->q->sets = n;
+	return imap_take_seqset(p->a, &n->set);
+}
+
+static bool take_key(struct parser *p, unsigned depth, struct search_node **ret);
+
+static bool take_children(struct parser *p, unsigned depth, size_t count, struct search_node *n)
+{
+	struct search_node **tail = &n->child;
+
+	for (size_t i = 0; i < count; i++) {
+		if (!imap_take_sp(p->a) || !take_key(p, depth + 1, tail))
+			return false;
+		tail = &(*tail)->next;
+	}
+	return true;
+}
+
+static bool take_argument(struct parser *p, const struct key *k, unsigned depth, struct search_node *n)
+{
+	struct imap_args *a = p->a;
+
+	if (k->op >= SEARCH_BEFORE)
+		p->q->needs |= k->op <= SEARCH_SINCE ? IMAP_NEED_MESSAGE : IMAP_NEED_SUMMARY;
+	n->negate = k->negate;
+	n->flags = k->flags;
+	n->name = k->field;
+	switch (k->argument) {
+	case NOTHING:
+		return true;
+	case KEYWORD:
+		return imap_take_sp(a) && imap_take_atom(a, &n->name);
+	case NUMBER:
+		return imap_take_sp(a) && imap_take_number(a, INT64_MAX, &n->number);
+	case DATE:
+		return imap_take_sp(a) && take_date(a, &n->day);
+	case STRING:
+		return imap_take_sp(a) && take_text(p, &n->text);
+	case FIELD_AND_STRING:
+		return imap_take_sp(a) && imap_take_astring(a, &n->name) && imap_take_sp(a) &&
+		       take_text(p, &n->text);
+	case UID_SET:
+		return imap_take_sp(a) && take_set(p, n, true);
+	case ONE_KEY:
+		return take_children(p, depth, 1, n);
+	case TWO_KEYS:
+		return take_children(p, depth, 2, n);
+	}
+	return false;
+}
+
+static bool take_group(struct parser *p, unsigned depth, struct search_node *n)
+{
+	struct search_node **tail = &n->child;
+
+	for (bool first = true; !imap_try_c(p->a, ')'); first = false) {
+		if (!first && !imap_take_sp(p->a))
+			return false;
+		if (!take_key(p, depth + 1, tail))
+			return false;
+		tail = &(*tail)->next;
+	}
+	return n->child || imap_args_fail(p->a, "there is nothing in the parentheses");
+}
+
+static bool take_key(struct parser *p, unsigned depth, struct search_node **ret)
+{
+	struct imap_args *a = p->a;
+	char c = imap_args_peek(a);
+	slice word;
+
+	if (depth > LIMIT_IMAP_DEPTH)
+		return imap_args_fail(a, "the search is nested too deeply");
+	struct search_node *n = new_node(p, SEARCH_AND);
+	if (!n)
+		return false;
+	*ret = n;
+	if (imap_try_c(a, '('))
+		return take_group(p, depth, n);
+	if (c == '*' || c == '$' || ascii_is_digit(c))
+		return take_set(p, n, false);
+	if (!imap_take_word(a, &word))
+		return imap_args_fail(a, "a search key is missing");
+	for (size_t i = 0; i < COUNT_OF(keys); i++) {
+		if (slice_ieq(word, keys[i].name)) {
+			n->op = keys[i].op;
+			return take_argument(p, &keys[i], depth, n);
+		}
+	}
+	return imap_args_fail(a, "that search key is not known");
+}
+
+/* ---- RETURN and CHARSET ---- */
+
+static const struct {
+	slice name;
+	unsigned bit;
+} returns[] = {
+	{SLICE_INIT("MIN"), SEARCH_RETURN_MIN},
+	{SLICE_INIT("MAX"), SEARCH_RETURN_MAX},
+	{SLICE_INIT("ALL"), SEARCH_RETURN_ALL},
+	{SLICE_INIT("COUNT"), SEARCH_RETURN_COUNT},
+	{SLICE_INIT("SAVE"), SEARCH_RETURN_SAVE},
+};
+
+static bool take_returns(struct imap_args *a, struct search *q)
+{
+	slice word;
+
+	q->extended = true;
+	if (!imap_take_sp(a) || !imap_take_c(a, '('))
+		return false;
+	for (bool first = true; !imap_try_c(a, ')'); first = false) {
+		unsigned bit = 0;
+
+		if ((!first && !imap_take_sp(a)) || !imap_take_word(a, &word))
+			return false;
+		for (size_t i = 0; i < COUNT_OF(returns); i++)
+			bit |= slice_ieq(word, returns[i].name) ? returns[i].bit : 0;
+		if (bit == 0)
+			return imap_args_fail(a, "that RETURN option is not known");
+		q->returns |= bit;
+	}
+	if (q->returns == 0)
+		q->returns = SEARCH_RETURN_ALL;
+	return true;
+}
+
+/* Whether the next word is this one; it is taken then. */
+static bool try_word(struct imap_args *a, slice word)
+{
+	if (!slice_istarts(a->text, word) || (a->text.n > word.n && a->text.p[word.n] != ' '))
+		return false;
+	a->text = slice_skip(a->text, word.n);
+	return true;
+}
+
+static bool take_charset(struct parser *p)
+{
+	struct buf probe = BUF_INIT(64);
+
+	if (!imap_take_sp(p->a) || !imap_take_astring(p->a, &p->charset) || !imap_take_sp(p->a))
+		return false;
+	p->q->bad_charset = p->charset.n == 0 || !mail_charset_to_utf8(&probe, p->charset, S("\xe4\xf6"));
+	buf_free(&probe);
+	return !p->q->bad_charset;
+}
+
+bool imap_take_search(struct imap_args *a, struct search *ret)
+{
+	struct parser p = {.a = a, .q = ret};
+
+	if (!imap_take_sp(a))
+		return false;
+	if (try_word(a, S("RETURN")) && (!take_returns(a, ret) || !imap_take_sp(a)))
+		return false;
+	if (try_word(a, S("CHARSET")) && !take_charset(&p))
+		return false;
+	ret->root = new_node(&p, SEARCH_AND);
+	if (!ret->root)
+		return false;
+	struct search_node **tail = &ret->root->child;
+	do {
+		if (ret->root->child && !imap_take_sp(a))
+			return false;
+		if (!take_key(&p, 1, tail))
+			return false;
+		tail = &(*tail)->next;
+	} while (!imap_args_at_end(a));
+	return imap_take_end(a);
+}

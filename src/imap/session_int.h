@@ -1,0 +1,172 @@
+/* What the command files of the room share: the session, answers, the selected mailbox, walks over messages.
+ */
+#pragma once
+#include "imap/args.h"
+#include "imap/seqset.h"
+#include "imap/session.h"
+#include "imap/write.h"
+#include "mail/summary.h"
+#include "mailbox/write.h"
+
+/* ---- the session ---- */
+
+struct imap_box { /* the selected mailbox as the client knows it */
+	bool open, readonly;
+	uint32_t mailbox, uidvalidity;
+	struct uidset uids; /* seq n is its n-th member */
+	struct uidset gone; /* members of uids that are expunged, not told yet */
+	uint64_t modseq;    /* changes up to here are in */
+	unsigned keywords;  /* names of the table the client was told */
+};
+
+/* Flag changes that the client made itself and knows of: not told again. */
+struct imap_quiet {
+	struct uidset uids;
+	uint64_t after, upto; /* modseqs in (after, upto] */
+};
+
+enum imap_status { IMAP_OK, IMAP_NO, IMAP_BAD };
+
+struct imap_session {
+	struct stream *io;
+	struct store *store;
+	struct mailbox_codec *codec;
+	struct watch_loop *watch_loop;
+	const struct imap_session_config *config;
+	uint32_t account;
+	uint32_t errors;
+	bool done, rev2; /* rev2: enabled; mailbox names are UTF-8 then (RFC 9051 5.1) */
+	bool dirty;      /* the watch heard of a change */
+
+	struct imap_box box;
+	struct watch watch;
+	struct uidset saved; /* SEARCH RETURN (SAVE): "$" (RFC 5182) */
+
+	/* of the command in hand */
+	struct arena *arena;
+	struct imap_reader reader;
+	struct imap_command command;
+	bool by_uid;
+	enum imap_status status;
+	slice answer;
+	struct imap_quiet quiet;
+	struct buf out; /* responses not written yet */
+	uint64_t sent;  /* bytes of them that were */
+};
+
+/* ---- commands ---- */
+
+/* 0: the answer is set; negative: the connection is to end. */
+typedef int imap_run(struct imap_session *s, struct imap_args *a);
+
+enum imap_verb_flag {
+	IMAP_ANYTIME = 1,    /* with or without a selected mailbox */
+	IMAP_SELECTED = 2,   /* only with one */
+	IMAP_HAS_UID = 4,    /* also as UID <verb> */
+	IMAP_ONLY_UID = 8,   /* only as UID <verb> */
+	IMAP_USES_SEQS = 16, /* no EXPUNGE while it runs without UID: RFC 9051 7.5.1 */
+	IMAP_WRITES = 32,    /* not in a mailbox that was opened with EXAMINE */
+	IMAP_STREAMS = 64,   /* reads its last literals itself */
+	IMAP_NO_NEWS = 128,  /* changes of others are not told at its end */
+};
+
+imap_run imap_cmd_capability, imap_cmd_noop, imap_cmd_logout, imap_cmd_id, imap_cmd_enable,
+	imap_cmd_namespace, imap_cmd_idle, imap_cmd_select, imap_cmd_examine, imap_cmd_close,
+	imap_cmd_unselect, imap_cmd_list, imap_cmd_lsub, imap_cmd_create, imap_cmd_delete, imap_cmd_rename,
+	imap_cmd_subscribe, imap_cmd_unsubscribe, imap_cmd_status, imap_cmd_append, imap_cmd_fetch,
+	imap_cmd_store, imap_cmd_search, imap_cmd_copy, imap_cmd_move, imap_cmd_expunge, imap_cmd_uid_expunge;
+
+/* ---- answers ---- */
+
+/* Sets the tagged answer, sent when the command has ended and changes are told. "[CODE] " belongs to the
+ * text. 0. */
+int imap_answer(struct imap_session *s, enum imap_status status, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
+int imap_bad_args(struct imap_session *s, const struct imap_args *a);
+/*
+ * NO with the code that fits, in words for a person; what is our own fault names no details. 0; a negative
+ * errno when the error means that the connection ended.
+ */
+int imap_answer_err(struct imap_session *s, const err *e);
+
+/* Writes what is gathered in s->out. 0 or a negative errno. */
+PARKS int imap_send(struct imap_session *s);
+
+/* ---- mailboxes ---- */
+
+/* A mailbox name argument in the store's form. False: *a has the reason. */
+bool imap_take_mailbox(struct imap_session *s, struct imap_args *a, slice *ret_path);
+/* A flag list "(\Seen $x)" or, bare, without parentheses. Keywords go into the arena. */
+struct imap_flags {
+	uint8_t system;
+	slice *keywords;
+	size_t n;
+};
+bool imap_take_flags(struct imap_args *a, bool bare, struct imap_flags *ret);
+/* STATUS attributes (RFC 9051 6.3.11). */
+bool imap_take_status_items(struct imap_args *a, unsigned *ret);
+void imap_write_status(struct imap_session *s, slice path, const struct mailbox_row *row, unsigned items);
+/* FLAGS and PERMANENTFLAGS of the selected mailbox. */
+void imap_write_flag_lists(struct imap_session *s, const struct mailbox_row *row);
+
+/* ---- the selected mailbox ---- */
+
+struct imap_walk;
+struct imap_item;
+
+/* Tells the lists of flags again when the mailbox has got keywords the client was not told of. */
+void imap_box_keywords(struct imap_session *s, const struct mailbox_row *row);
+
+/* Opens it in s->box, which is closed. 1 open, 0 there is none, -1. *ret_first_unseen: sequence number or 0.
+ */
+int imap_box_open(
+	struct imap_session *s, uint32_t mailbox, bool readonly, uint32_t *ret_first_unseen, err *e);
+void imap_box_close(struct imap_session *s);
+/* Brings the view up to date and tells the client; without `expunges` those wait. 0, a negative errno: the
+ * end. */
+PARKS int imap_box_news(struct imap_session *s, bool expunges);
+
+/* One "* n FETCH (UID u FLAGS (...))": the `now` of a walk. */
+int imap_tell_flags(struct imap_walk *w, struct imap_item *item, err *e);
+
+/* The UIDs that a set means in the selected mailbox, by s->by_uid. 0; 1: answered with BAD or NO. */
+int imap_resolve(struct imap_session *s, const struct imap_seqset *set, struct uidset *ret);
+
+/* ---- walks ---- */
+
+enum imap_need { IMAP_NEED_MESSAGE = 1, IMAP_NEED_SUMMARY = 2, IMAP_NEED_BLOB = 4 };
+
+struct imap_item {
+	struct mailbox_entry entry;
+	uint32_t seq;
+	struct mailbox_message message; /* with NEED_MESSAGE or NEED_BLOB; places are not valid */
+	struct mail_summary summary;    /* with NEED_SUMMARY; in the walk's arena */
+	struct store_blob blob;
+	bool has_blob;
+};
+
+struct imap_walk {
+	struct imap_session *s;
+	const struct uidset *uids;
+	unsigned needs; /* loaded of every message, before `now` */
+	slice keywords; /* the mailbox's keyword names of the block in hand; valid in `later` too */
+	/* In the snapshot, must not park. 1: done with it, 0: keep it for `later`, -1. */
+	int (*now)(struct imap_walk *w, struct imap_item *item, err *e);
+	/* Outside of any snapshot, may park. 0, -1. NULL: `now` never says 0. */
+	int (*later)(struct imap_walk *w, struct imap_item *item, err *e);
+	void *arg;
+	struct store_snap *snap; /* the one of the block in hand, for imap_walk_load */
+	uint32_t missing;        /* UIDs that had no entry any more */
+	uint32_t damaged;        /* messages left out because their data failed its check */
+	struct arena *arena;     /* of the block in hand */
+};
+
+/* For `now`: loads more of the message. 1, 0 it is not there any more, -1. */
+int imap_walk_load(struct imap_walk *w, struct imap_item *item, unsigned needs, err *e);
+/* Block by block, a snapshot each; sends s->out in between. 0, -1. */
+PARKS int imap_walk_run(struct imap_walk *w, err *e);
+/* The answer after a walk that did not fail: OK with `done`, or NO when messages were missing or damaged. */
+int imap_answer_walk(struct imap_session *s, const struct imap_walk *w, const char *done);
+
+/* The client knows of this change: takes over a->ret_changed, frees the other set. */
+void imap_quiet_set(struct imap_session *s, struct store_flags *a);

@@ -1,0 +1,200 @@
+/*
+ * Walks over messages of the selected mailbox: block by block, each block on a snapshot of its own that ends
+ * before anything parks (design: large scans go block by block).
+ */
+#include "imap/session_int.h"
+#include "io/fiber.h"
+#include "limits.h"
+#include <stdlib.h>
+
+#define BLOCK_ENTRIES 2048    /* entries a snapshot: some 100 microseconds */
+#define BLOCK_BYTES   65536   /* responses gathered before they are sent */
+#define BLOCK_KEPT    32      /* messages kept for `later` */
+#define BLOCK_MEMORY  1048576 /* summaries in memory, and one more, which may be as long */
+
+struct block {
+	struct imap_item *kept;
+	size_t kept_n, kept_max;
+	uint32_t range; /* where the walk stands in uids */
+	uint32_t uid;   /* the next one there; 0: at the range's start */
+	bool end;
+};
+
+static void release(struct block *b)
+{
+	for (size_t i = 0; i < b->kept_n; i++) {
+		if (b->kept[i].has_blob)
+			store_blob_release(&b->kept[i].blob);
+	}
+	b->kept_n = 0;
+}
+
+int imap_walk_load(struct imap_walk *w, struct imap_item *item, unsigned needs, err *e)
+{
+	struct imap_session *s = w->s;
+	struct store_snap *snap = w->snap;
+	slice record;
+	int rc;
+
+	if (needs & (IMAP_NEED_MESSAGE | IMAP_NEED_BLOB)) {
+		rc = mailbox_message_get(snap, s->account, item->entry.message, &item->message, e);
+		if (rc <= 0)
+			return rc;
+	}
+	if (needs & IMAP_NEED_SUMMARY) {
+		rc = mailbox_summary_get(
+			snap, s->codec, s->account, item->entry.message, w->arena, &record, e);
+		if (rc > 0 && mail_summary_open(record, &item->summary, e) < 0)
+			rc = -1;
+		if (rc <= 0)
+			return rc;
+	}
+	if (needs & IMAP_NEED_BLOB) {
+		rc = store_blob_find(snap, item->message.blob, &item->blob, e);
+		if (rc <= 0)
+			return rc;
+		item->has_blob = true;
+	}
+	return 1;
+}
+
+/* One damaged message does not hide the others. */
+static int pardon(struct imap_walk *w, const err *e)
+{
+	if (e->kind != ERR_CORRUPT)
+		return -1;
+	w->damaged++;
+	return 0;
+}
+
+static int one_entry(struct imap_walk *w, struct block *b, const struct mailbox_entry *entry, err *e)
+{
+	struct imap_item local, *item = w->later ? &b->kept[b->kept_n] : &local;
+
+	*item = (struct imap_item){.entry = *entry, .seq = uidset_seq(&w->s->box.uids, entry->uid)};
+	if (item->seq == 0)
+		return 0; /* new, not told yet */
+	int rc = w->needs ? imap_walk_load(w, item, w->needs, e) : 1;
+	if (rc == 0)
+		w->missing++;
+	if (rc > 0) {
+		rc = w->now(w, item, e);
+		if (rc == 0) {
+			b->kept_n++;
+			return 0;
+		}
+	}
+	if (item->has_blob)
+		store_blob_release(&item->blob);
+	return rc < 0 ? pardon(w, e) : 0;
+}
+
+static bool block_full(const struct imap_walk *w, const struct block *b)
+{
+	return w->s->out.n >= BLOCK_BYTES || (w->later && b->kept_n == b->kept_max) ||
+	       arena_used(w->arena) >= BLOCK_MEMORY;
+}
+
+/* One snapshot's worth of entries. */
+static int gather(struct imap_walk *w, struct block *b, err *e)
+{
+	struct mailbox_entry_scan sc;
+	const struct uidset *uids = w->uids;
+	const struct mailbox_entry *entry;
+	unsigned seen = 0;
+	int rc = 0;
+
+	if (mailbox_entry_open(w->snap, w->s->account, w->s->box.mailbox, 1, UINT32_MAX, &sc, e) < 0)
+		return -1;
+	for (; b->range < uids->n; b->range++, b->uid = 0) {
+		const struct uid_range *r = &uids->ranges[b->range];
+		uint32_t expect = b->uid ? b->uid : r->first;
+
+		rc = mailbox_entry_seek(&sc, expect, &entry, e);
+		for (; rc > 0 && entry->uid <= r->last; rc = mailbox_entry_next(&sc, &entry, e)) {
+			w->missing += entry->uid - expect;
+			expect = entry->uid + 1;
+			rc = one_entry(w, b, entry, e);
+			if (rc < 0)
+				break;
+			if (++seen >= BLOCK_ENTRIES || block_full(w, b)) {
+				b->uid = expect;
+				if (expect > r->last || expect == 0) {
+					b->range++;
+					b->uid = 0;
+				}
+				goto out;
+			}
+		}
+		if (rc < 0)
+			break;
+		if (expect != 0 && expect <= r->last)
+			w->missing += r->last - expect + 1;
+	}
+	b->end = rc >= 0;
+out:
+	mailbox_entry_close(&sc);
+	return rc < 0 ? -1 : 0;
+}
+
+static int one_block(struct imap_walk *w, struct block *b, err *e)
+{
+	struct store_snap snap = {0};
+	struct mailbox_row row;
+
+	arena_reset(w->arena);
+	if (store_snap_begin(w->s->store, &snap, e) < 0)
+		return -1;
+	int rc = mailbox_get(&snap, w->s->account, w->s->box.mailbox, &row, e);
+	if (rc == 0) {
+		b->end = true; /* the mailbox is gone, and all in it */
+		w->missing += uidset_count(w->uids);
+	} else if (rc > 0) {
+		imap_box_keywords(w->s, &row); /* before a FETCH names one */
+		w->keywords = arena_copy(w->arena, row.keywords);
+		w->snap = &snap;
+		rc = gather(w, b, e);
+	}
+	store_snap_end(&snap);
+	for (size_t i = 0; rc >= 0 && i < b->kept_n; i++) {
+		rc = w->later(w, &b->kept[i], e);
+		if (rc < 0)
+			rc = pardon(w, e);
+	}
+	release(b);
+	if (rc < 0)
+		return -1;
+	int sent = w->s->out.n >= BLOCK_BYTES || w->s->out.failed ? imap_send(w->s) : 0;
+	if (sent < 0)
+		return imap_stream_error(sent, e);
+	return b->end ? 0 : fiber_yield() < 0 ? err_set(e, ERR_CANCELED, "the session is told to end") : 0;
+}
+
+int imap_walk_run(struct imap_walk *w, err *e)
+{
+	uint32_t count = uidset_count(w->uids);
+	struct block b = {.kept_max = count < BLOCK_KEPT ? count : BLOCK_KEPT};
+	int rc = 0;
+
+	if (count == 0)
+		return 0;
+	w->arena = arena_new(LIMIT_IMAP_WALK_ARENA);
+	b.kept = w->later ? calloc(b.kept_max, sizeof *b.kept) : NULL;
+	if (!w->arena || (w->later && !b.kept))
+		rc = err_set(e, ERR_TEMP, "no memory");
+	while (rc == 0 && !b.end)
+		rc = one_block(w, &b, e);
+	arena_free(w->arena);
+	free(b.kept);
+	return rc;
+}
+
+int imap_answer_walk(struct imap_session *s, const struct imap_walk *w, const char *done)
+{
+	if (w->damaged > 0)
+		return imap_answer(
+			s, IMAP_NO, "[CORRUPTION] %u messages are damaged, the log names them", w->damaged);
+	if (w->missing > 0 && !s->by_uid)
+		return imap_answer(s, IMAP_NO, "[EXPUNGEISSUED] some of the messages are gone");
+	return imap_answer(s, IMAP_OK, "%s", done);
+}

@@ -297,13 +297,16 @@ int message_tx_clone(struct account_tx *from, uint64_t message, struct account_t
 
 int message_tx_drop(struct account_tx *a, uint64_t message, err *e)
 {
+	struct key key = key_message(a->id, message);
 	struct mailbox_message m;
 	struct store_scan sc;
 	slice k, v;
-	if (load(a, message, &m, e) < 0)
+	int rc = store_tx_get(a->tx, KEY_SLICE(key), &v, e);
+	if (rc <= 0)
+		return rc;
+	if (row_message_get(v, message, &m, e) < 0)
 		return -1;
-	struct key key = key_message(a->id, message), holder = key_holder(m.blob, a->id, message);
-	struct key prefix = key_holders(m.blob);
+	struct key holder = key_holder(m.blob, a->id, message), prefix = key_holders(m.blob);
 	if (store_tx_del(a->tx, KEY_SLICE(key), e) < 0)
 		return -1;
 	key = key_summary(a->id, message);
@@ -311,7 +314,15 @@ int message_tx_drop(struct account_tx *a, uint64_t message, err *e)
 		return -1;
 	if (store_tx_scan(a->tx, KEY_SLICE(prefix), &sc, e) < 0)
 		return -1;
-	int rc = store_scan_seek(&sc, KEY_SLICE(prefix), &k, &v, e);
+	rc = store_scan_seek(&sc, KEY_SLICE(prefix), &k, &v, e);
 	store_scan_close(&sc);
-	return rc == 0 ? store_tx_blob_drop(a->tx, m.blob, e) : rc < 0 ? -1 : 0;
+	if (rc != 0)
+		return rc < 0 ? -1 : 0;
+	/* A blob that is lost already must not keep its message for ever. */
+	err why = {0};
+	if (store_tx_blob_drop(a->tx, m.blob, &why) == 0 || why.kind == ERR_MISSING)
+		return 0;
+	if (e)
+		*e = why;
+	return -1;
 }

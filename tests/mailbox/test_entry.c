@@ -36,7 +36,7 @@ static void there_and_back(void **state)
 	(void)state;
 	uint64_t r = 7;
 	for (int i = 0; i < 2000; i++) {
-		struct entry_block a, b = {0};
+		static struct entry_block a, b;
 		uint8_t bytes[ENTRY_BLOCK_MAX];
 		uint64_t bitmap;
 		err e;
@@ -61,7 +61,8 @@ static void there_and_back(void **state)
 static void worst_case_fits(void **state)
 {
 	(void)state;
-	struct entry_block a = {.n = MAILBOX_BLOCK};
+	static struct entry_block a;
+	a.n = MAILBOX_BLOCK;
 	uint8_t bytes[ENTRY_BLOCK_MAX];
 	for (unsigned i = 0; i < MAILBOX_BLOCK; i++)
 		a.e[i] = (struct mailbox_entry){.uid = i,
@@ -78,7 +79,7 @@ static void damaged(void **state)
 {
 	(void)state;
 	uint64_t r = 3;
-	struct entry_block a, b = {0};
+	static struct entry_block a, b;
 	uint8_t bytes[ENTRY_BLOCK_MAX];
 	err e;
 	fill(&a, &r, false);

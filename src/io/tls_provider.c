@@ -395,14 +395,20 @@ static int provider_init(const OSSL_CORE_HANDLE *handle, const OSSL_DISPATCH *in
 
 int tls_provider_load(err *e)
 {
+	/* OpenSSL's own state is the process's, so are these: unloading them would leave keys without their
+	 * functions. */
+	static OSSL_PROVIDER *kept[2];
+
+	if (kept[1])
+		return 0;
 	/*
 	 * The preference: everything that is not explicitly ours (peers' keys, verification) is done by
 	 * OpenSSL itself, although both providers know the same names.
 	 */
-	if (!OSSL_PROVIDER_load(NULL, "default") ||
-		!OSSL_PROVIDER_add_builtin(NULL, "posthouse", provider_init) ||
-		!OSSL_PROVIDER_load(NULL, "posthouse") ||
-		!EVP_set_default_properties(NULL, "?provider=default")) {
+	kept[0] = OSSL_PROVIDER_load(NULL, "default");
+	if (kept[0] && OSSL_PROVIDER_add_builtin(NULL, "posthouse", provider_init))
+		kept[1] = OSSL_PROVIDER_load(NULL, "posthouse");
+	if (!kept[1] || !EVP_set_default_properties(NULL, "?provider=default")) {
 		ERR_clear_error();
 		return err_set(e, ERR_IO, "OpenSSL did not take the key provider");
 	}

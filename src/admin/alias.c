@@ -168,6 +168,8 @@ static int write_alias(struct admin_call *c, slice local, slice domain, err *e)
 
 	if (!owners)
 		return err_set(e, ERR_TEMP, "out of memory");
+	if (targets.n == 0)
+		return err_set(e, ERR_SYNTAX, "an alias needs at least one target");
 	if (store_snap_begin(c->store, &snap, e) < 0)
 		return -1;
 	for (size_t i = 0; i < names.n && rc == 0; i++) {

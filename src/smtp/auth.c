@@ -13,7 +13,8 @@ struct sasl {
 /* The line lies in the stream's buffer, which is ours until the next read. */
 static void wipe_line(slice line)
 {
-	explicit_bzero((char *)(uintptr_t)line.p, line.n);
+	if (line.n)
+		explicit_bzero((char *)(uintptr_t)line.p, line.n);
 }
 
 static void buf_wipe(struct buf *b)
@@ -129,14 +130,9 @@ static const struct mechanism *mechanism_find(slice name)
 	return NULL;
 }
 
-void smtp_auth_run(struct smtp_session *s, slice args)
+/* False: replied. */
+static bool auth_allowed(struct smtp_session *s, const struct mechanism *m, slice rest)
 {
-	slice name = {0}, initial = {0}, more;
-	struct sasl q = {0};
-
-	slice_word(&args, &name);
-	slice_word(&args, &initial);
-	const struct mechanism *m = mechanism_find(name);
 	if (!s->config->auth)
 		smtp_wrong(
 			s, 502, "5.5.1", "No log-ins at this port; programs that send mail use 465 or 587");
@@ -144,16 +140,31 @@ void smtp_auth_run(struct smtp_session *s, slice args)
 		smtp_wrong(s, 503, "5.5.1", "Logged in already");
 	else if (!stream_is_tls(s->io) && !s->config->auth_plain)
 		smtp_wrong(s, 538, "5.7.11", "Not in clear text: STARTTLS comes first, or use port 465");
-	else if (slice_word(&args, &more))
+	else if (rest.n)
 		smtp_wrong(s, 501, "5.5.4", "Too many words; expected AUTH PLAIN [initial-response]");
 	else if (!m)
 		smtp_wrong(s, 504, "5.5.4", "Mechanisms known here: PLAIN LOGIN");
-	else if (m->run(s, initial, &q)) {
+	else
+		return true;
+	return false;
+}
+
+void smtp_auth_run(struct smtp_session *s, slice args)
+{
+	slice name = {0}, initial = {0};
+	struct sasl q = {0};
+
+	slice_word(&args, &name);
+	slice_word(&args, &initial);
+	const struct mechanism *m = mechanism_find(name);
+	if (!auth_allowed(s, m, args)) {
+		wipe_line(initial); /* what is refused may hold a password all the same */
+		return;
+	}
+	if (m->run(s, initial, &q)) { /* from here on the line may be gone */
 		q.login.mechanism = m->name;
 		login(s, &q.login);
 	}
-	if (initial.n) /* also what was refused may hold a password */
-		wipe_line(initial);
 	buf_wipe(&q.user);
 	buf_wipe(&q.secret);
 }

@@ -146,6 +146,8 @@ void mail_utf8_clean(struct buf *out, slice in)
 bool mail_charset_to_utf8(struct buf *out, slice charset, slice in)
 {
 	char name[NAME_MAX_LEN + 1];
+	if (in.n == 0)
+		return true;
 	bool ascii = ascii_only(in);
 	charset = slice_trim(charset);
 	if (ascii && ascii_compatible(charset)) {

@@ -2,6 +2,7 @@
 #include "mail/decode.h"
 
 enum qp_state { QP_TEXT, QP_EQUAL, QP_HEX, QP_SOFT };
+#define QP_RUN_PASSED UINT8_MAX /* blanks held: the run was too long, and so is the rest of it */
 
 #define NO BASE64_NONE
 enum { BASE64_NONE = -1, BASE64_PAD = -2 };
@@ -116,22 +117,24 @@ static bool is_blank(char c)
 	return c == ' ' || c == '\t';
 }
 
-/* Blanks are held until it is known whether the line ends behind them; what does not fit was no padding. */
+/* Blanks are held until it is known whether the line ends behind them; a run too long to hold was no padding.
+ */
 static void qp_hold_blanks(struct mail_decoder *d, struct buf *out, slice blanks)
 {
-	if (d->n + blanks.n > sizeof d->hold) {
-		buf_add(out, slice_make(d->hold, d->n));
-		buf_add(out, blanks);
-		d->n = 0;
+	if (d->n <= sizeof d->hold && d->n + blanks.n <= sizeof d->hold) {
+		memcpy(d->hold + d->n, blanks.p, blanks.n);
+		d->n = (uint8_t)(d->n + blanks.n);
 		return;
 	}
-	memcpy(d->hold + d->n, blanks.p, blanks.n);
-	d->n = (uint8_t)(d->n + blanks.n);
+	if (d->n <= sizeof d->hold)
+		buf_add(out, slice_make(d->hold, d->n));
+	buf_add(out, blanks);
+	d->n = QP_RUN_PASSED;
 }
 
 static void qp_flush_blanks(struct mail_decoder *d, struct buf *out)
 {
-	if (d->n)
+	if (d->n && d->n <= sizeof d->hold)
 		buf_add(out, slice_make(d->hold, d->n));
 	d->n = 0;
 }

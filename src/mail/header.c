@@ -97,7 +97,7 @@ static size_t unfold(char *p, slice value)
 
 static bool needs_unfolding(slice v)
 {
-	return memchr(v.p, '\n', v.n) || memchr(v.p, '\r', v.n) || memchr(v.p, 0, v.n);
+	return v.n && (memchr(v.p, '\n', v.n) || memchr(v.p, '\r', v.n) || memchr(v.p, 0, v.n));
 }
 
 void mail_header_unfold(struct buf *out, slice value)

@@ -201,10 +201,16 @@ int mail_summary_section(const struct mail_summary *s, const uint32_t *path, siz
 static bool no_controls(slice s)
 {
 	for (size_t i = 0; i < s.n; i++) {
-		if ((uint8_t)s.p[i] < ' ' && s.p[i] != '\t')
+		if ((uint8_t)s.p[i] < ' ' || s.p[i] == 127)
 			return false;
 	}
 	return true;
+}
+
+/* Header text may hold controls, but nothing that ends a line or a string. */
+static bool one_line(slice s)
+{
+	return s.n == 0 || (!memchr(s.p, '\r', s.n) && !memchr(s.p, '\n', s.n) && !memchr(s.p, 0, s.n));
 }
 
 static bool token_like(slice s)
@@ -221,8 +227,8 @@ static bool row_plausible(const struct row *row, size_t envelopes)
 {
 	const struct mail_part *p = &row->part;
 	return (row->envelope == SUMMARY_NO_PART || row->envelope < envelopes) && token_like(p->type) &&
-	       token_like(p->subtype) && no_controls(p->charset) && utf8_valid(p->name) &&
-	       no_controls(p->name) && no_controls(p->id) && p->lines <= p->body_len &&
+	       token_like(p->subtype) && one_line(p->charset) && utf8_valid(p->name) &&
+	       no_controls(p->name) && one_line(p->id) && p->lines <= p->body_len &&
 	       p->header_off + p->header_len <= p->body_off;
 }
 
@@ -277,7 +283,7 @@ static bool envelopes_valid(const struct mail_summary *s)
 			return false;
 		const slice *fields = summary_fields(&v);
 		for (int k = 0; k < SUMMARY_FIELDS; k++) {
-			if (!no_controls(fields[k]))
+			if (!one_line(fields[k]))
 				return false;
 		}
 	}

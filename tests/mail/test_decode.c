@@ -49,6 +49,8 @@ static void test_qp(void **state)
 		{"a  b   c", "a  b   c"},
 		{"a        b", "a        b"},
 		{"end  ", "end"},
+		{"end            ", "end            "},
+		{"end            \r\nx  \r\n", "end            \r\nx\r\n"},
 		{"bad=XYz", "bad=XYz"},
 		{"bad=4", "bad=4"},
 		{"bad=4g", "bad=4g"},

@@ -17,7 +17,8 @@
 #ifndef IOV_MAX
 #define IOV_MAX 1024
 #endif
-#define ENGINE_OP   ((uint64_t)16 << 10) /* pages one put may copy on its way from the root */
+#define ENGINE_LEAF ((uint64_t)4 << 10)  /* what one put mostly copies: rows of a group are neighbours */
+#define ENGINE_PATH ((uint64_t)16 << 10) /* what it copies at most: the pages from the root down */
 #define ENGINE_BASE ((uint64_t)64 << 10)
 
 void store_set_suspect(struct store *s, const err *why)
@@ -56,16 +57,21 @@ static int write_all(int fd, struct iovec *v, uint32_t n, uint64_t at, err *e)
 	return 0;
 }
 
-/* An upper bound of what the engine's file may grow by: it copies pages, at most all it has, and adds the new
- * rows. */
-static uint64_t engine_growth(const struct store *s, const struct store_tx *tx)
+/* What the engine's file may grow by: it copies pages, at most all it has, and adds the new rows. */
+static uint64_t engine_growth(const struct store *s, const struct store_tx *tx, uint64_t op_bytes)
 {
-	uint64_t copied = omap_count(tx->overlay) * ENGINE_OP;
+	uint64_t copied = omap_count(tx->overlay) * op_bytes;
 	uint64_t has = s->engine->used ? s->engine->used(s->kv) : 0;
 
-	if (copied > has)
-		copied = has;
-	return ENGINE_BASE + copied + 2 * tx->row_bytes;
+	return ENGINE_BASE + (copied < has ? copied : has) + 2 * tx->row_bytes;
+}
+
+/* What must be there before the group begins. The rare group that grows more writes the file's end itself. */
+static uint64_t engine_need(const struct store *s, const struct store_tx *tx)
+{
+	uint64_t need = engine_growth(s, tx, ENGINE_LEAF);
+
+	return need < s->config.step_bytes / 2 ? need : s->config.step_bytes / 2;
 }
 
 static int engine_write(struct store *s, struct kv_txn **txn, err *e)
@@ -79,7 +85,7 @@ static int engine_write(struct store *s, struct kv_txn **txn, err *e)
  * The part after which nothing is certain until it has gone well. The write is put on its way, the engine's
  * pages are prepared in memory meanwhile, then both are waited for, log first.
  */
-static int group_flush(struct store *s, int fd, uint64_t length, uint64_t growth, err *e)
+static int group_flush(struct store *s, int fd, uint64_t length, err *e)
 {
 	struct store_tx *tx = &s->tx;
 	struct kv_txn *txn = NULL;
@@ -91,7 +97,7 @@ static int group_flush(struct store *s, int fd, uint64_t length, uint64_t growth
 	(void)sync_file_range(fd, (off_t)tx->start, (off_t)record_space(length), SYNC_FILE_RANGE_WRITE);
 	s->engine->abort(tx->snap); /* its pages may be used again by the engine */
 	tx->snap = NULL;
-	fill_engine_enter(s, growth);
+	fill_engine_enter(s, engine_growth(s, tx, ENGINE_PATH));
 	int rc = engine_write(s, &txn, e);
 	if (rc == 0 && fdatasync(fd) < 0)
 		rc = err_sys(e, ERR_IO, "sync of the volume");
@@ -149,15 +155,14 @@ static int group_write(struct store *s, bool next, uint32_t intents, err *e)
 {
 	struct store_tx *tx = &s->tx;
 	struct store_file *file = s->active;
-	uint64_t length, growth = engine_growth(s, tx);
+	uint64_t length;
 
 	if (tx_make_record(tx, intents, &length, e) < 0 ||
-		fill_before(s, next, tx->state.end,
-			growth < s->config.step_bytes ? growth : s->config.step_bytes, e) < 0)
+		fill_before(s, next, tx->state.end, engine_need(s, tx), e) < 0)
 		return -1;
 	if (next && !(file = file_get(s, tx->state.volume, e)))
 		return -1;
-	if (group_flush(s, file->fd, length, growth, e) < 0) {
+	if (group_flush(s, file->fd, length, e) < 0) {
 		store_set_suspect(s, e);
 		e->kind = ERR_IO;
 		if (next)

@@ -9,9 +9,10 @@
 #include <stdlib.h>
 #include <sys/stat.h>
 
-#define FILES_IDLE 128           /* open volumes that nobody reads: 128 GiB of mail without a second open() */
-#define ZERO_CHUNK (256u * 1024) /* written out at once: a flush of the commit thread waits for at most one  \
-				  */
+#define FILES_IDLE 128 /* open volumes that nobody reads: 128 GiB of mail without a second open() */
+#define ZERO_CHUNK                                                                                           \
+	(256u * 1024) /* written out at once: a flush of the commit thread waits for at most one             \
+		       */
 
 void volume_name(uint32_t volume, char ret[16])
 {

@@ -15,14 +15,17 @@
 #include <sys/stat.h>
 #include <time.h>
 
-#define UNIT      ((uint64_t)1 << 20) /* filled between two looks at what is needed most */
-#define AHEAD_MIN ((uint64_t)4 << 20)
-#define RESERVE   ((uint64_t)1 << 20) /* of a full disk: kept for intents without blobs, which make room */
+#define UNIT         ((uint64_t)1 << 20) /* filled between two looks at what is needed most */
+#define AHEAD_VOLUME ((uint64_t)4 << 20) /* at least so much; the engine's groups are larger than they look  \
+					  */
+#define AHEAD_ENGINE ((uint64_t)16 << 20)
+#define RESERVE      ((uint64_t)1 << 20) /* of a full disk: kept for intents without blobs, which make room */
 
 /* A small store does not take a large step from the disk. */
 static uint64_t ahead(const struct store *s, const struct fill_file *f)
 {
-	uint64_t n = f->used > AHEAD_MIN ? f->used : AHEAD_MIN;
+	uint64_t least = f == &s->fill.engine ? AHEAD_ENGINE : AHEAD_VOLUME,
+		 n = f->used > least ? f->used : least;
 
 	return n < s->config.step_bytes ? n : s->config.step_bytes;
 }

@@ -373,8 +373,10 @@ static int read_rows(struct store *s, bool *ret_format, bool *ret_state, err *e)
 static int new_volume(struct replay *r, uint64_t *ret_filled, err *e)
 {
 	struct store *s = r->s;
-	uint32_t volume = r->last + 1;
+	uint32_t volume = (r->last > s->state.volume ? r->last : s->state.volume) + 1;
 
+	if (s->report.made)
+		volume = 1; /* otherwise never a number that B rows may still name */
 	if (!s->id)
 		random_bytes(&s->id, sizeof s->id);
 	int fd = volume_create(s, volume, FIRST_FILL, e);

@@ -66,7 +66,9 @@ void back_on_recipient(struct channel_request *q, void *arg);
 bool back_submitter(const struct backend *b, const struct channel *c, slice handle, uint32_t *ret_account);
 void back_forget_frontend(struct backend *b, uint8_t frontend);
 /* Asks auth for the account of a one-time ticket. */
-PARKS int back_redeem(struct backend *b, slice ticket, uint8_t protocol, uint32_t *ret_account, err *e);
+/* from: the channel of the frontend that brought it. */
+PARKS int back_redeem(struct backend *b, const struct channel *from, slice ticket, uint8_t protocol,
+        uint32_t *ret_account, err *e);
 
 /* deliver.c */
 void back_on_deliver(struct channel_request *q, void *arg);

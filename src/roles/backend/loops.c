@@ -127,7 +127,7 @@ void back_on_session(struct channel_request *q, void *arg)
 	if (!msg_session_take(q, &m))
 		return;
 	if (m.socket < 0 || m.protocol >= PROTOCOL_COUNT || b->role->draining ||
-	        back_redeem(b, m.ticket, m.protocol, &account, &e) < 0) {
+	        back_redeem(b, channel_request_channel(q), m.ticket, m.protocol, &account, &e) < 0) {
 		if (m.socket >= 0)
 			close(m.socket);
 		log_event(LOG_WARN, "session_refused", F_SLICE("address", m.peer), F_STR("why", e.text));

@@ -58,12 +58,14 @@ void back_forget_frontend(struct backend *b, uint8_t frontend)
 	forget(b, of_frontend, &frontend);
 }
 
-int back_redeem(struct backend *b, slice ticket, uint8_t protocol, uint32_t *ret_account, err *e)
+int back_redeem(struct backend *b, const struct channel *from, slice ticket, uint8_t protocol,
+        uint32_t *ret_account, err *e)
 {
 	struct msg_ticket m = {.ticket = ticket, .protocol = protocol};
 	struct msg_ticket_reply reply;
 	struct channel_answer hold;
 
+	channel_peer(from, &m.frontend);
 	if (ask_ticket(role_peer(b->role, ROLE_AUTH), &m, &reply, &hold, loop_now() + TICKET_MS, e) < 0)
 		return -1;
 	channel_answer_free(&hold);
@@ -104,7 +106,7 @@ void back_on_submitter(struct channel_request *q, void *arg)
 		return;
 	}
 	struct submitter *s = NULL;
-	int rc = a ? back_redeem(b, m.ticket, m.protocol, &account, &e) : err_set(&e, ERR_TEMP, "no memory");
+	int rc = a ? back_redeem(b, channel_request_channel(q), m.ticket, m.protocol, &account, &e) : err_set(&e, ERR_TEMP, "no memory");
 	if (rc == 0)
 		rc = account_ready(b, account, a, &address, &e) == 1 ? 0 : err_set(&e, ERR_DENIED, "the account is switched off");
 	if (rc == 0) {

@@ -15,7 +15,7 @@ enum front_verdict front_login(struct conn *c, slice name, slice secret, slice a
         char text[201])
 {
 	struct msg_login m = {
-	        .protocol = (uint8_t)c->port->protocol, .address = slice_of(c->address), .name = name, .secret = secret, .as = as};
+	        .protocol = (uint8_t)c->port->protocol, .address = slice_make(c->ip, sizeof c->ip), .name = name, .secret = secret, .as = as};
 	struct msg_login_reply reply;
 	struct channel_answer hold;
 	err e;

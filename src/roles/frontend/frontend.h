@@ -35,6 +35,7 @@ struct conn { /* a connection; lives on until its fiber ends */
 	int fd;
 	bool loopback, relaying;
 	char address[48]; /* the client's IP in text; empty: a local socket */
+	uint8_t ip[16];   /* the same, IPv4 mapped; loopback for a local socket */
 };
 
 struct frontend {

@@ -29,16 +29,20 @@ static void name_peer(struct conn *c)
 	socklen_t n = sizeof a;
 	int on = 1;
 
+	c->ip[15] = 1;
 	if (getpeername(c->fd, (struct sockaddr *)&a, &n) < 0)
 		return;
 	if (a.ss_family == AF_INET) {
 		const struct sockaddr_in *v4 = (const struct sockaddr_in *)&a;
 
 		inet_ntop(AF_INET, &v4->sin_addr, c->address, sizeof c->address);
+		c->ip[10] = c->ip[11] = 0xff;
+		memcpy(c->ip + 12, &v4->sin_addr, 4);
 		c->loopback = ntohl(v4->sin_addr.s_addr) >> 24 == 127;
 	} else if (a.ss_family == AF_INET6) {
 		const struct sockaddr_in6 *v6 = (const struct sockaddr_in6 *)&a;
 
+		memcpy(c->ip, &v6->sin6_addr, 16);
 		if (IN6_IS_ADDR_V4MAPPED(&v6->sin6_addr)) {
 			inet_ntop(AF_INET, &v6->sin6_addr.s6_addr[12], c->address, sizeof c->address);
 			c->loopback = v6->sin6_addr.s6_addr[12] == 127;

@@ -1,0 +1,24 @@
+/* What the files of the auth role share. */
+#pragma once
+#include "auth/credential.h"
+#include "auth/guess.h"
+#include "auth/key.h"
+#include "auth/ticket.h"
+#include "limits.h"
+#include "roles/common/role.h"
+
+extern const struct sandbox auth_sandbox;
+
+struct auth_role {
+	struct role_run *role;
+	struct key *key;
+	uint32_t key_id;
+	struct credentials *credentials;
+	struct tickets *tickets;
+	struct guesses *guesses;
+	uint64_t logins, failed, signs;
+};
+
+/* key.c */
+void auth_on_key(struct channel_request *q, void *arg);
+void auth_on_sign(struct channel_request *q, void *arg);

@@ -59,7 +59,7 @@ static void turn(struct loop *l)
 		l->idle_on = false;
 	}
 	fibers_arm_timer(l);
-	if (l->stopped)
+	if (l->stopped || l->fibers == 0)
 		uv_stop(&l->uv);
 }
 
@@ -190,7 +190,8 @@ void loop_free(struct loop *l)
 	if (!l)
 		return;
 	uv_walk(&l->uv, close_handle, NULL);
-	uv_run(&l->uv, UV_RUN_DEFAULT);
+	while (uv_run(&l->uv, UV_RUN_DEFAULT) != 0) /* a stop that is still pending ends the first run at once */
+		;
 	uv_loop_close(&l->uv);
 	while (l->spare_n > 0)
 		free(l->spare[--l->spare_n]);

@@ -237,8 +237,7 @@ static int take_message(struct imap_session *s, const struct append_args *args, 
 		rc = store_big_finish(s->store, fd, lit.size, &content.big, e);
 		if (rc == 0)
 			rc = save(s, args, mailbox, &content, builder, e);
-		if (rc < 0)
-			store_big_drop(content.big);
+		store_big_drop(content.big); /* the handle; the file stays where the intent took it */
 	} else {
 		content.bytes = buf_slice(&bytes);
 		rc = save(s, args, mailbox, &content, builder, e);

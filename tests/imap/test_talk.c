@@ -166,7 +166,8 @@ static void keep(char *to, slice s)
 {
 	size_t n = s.n < 255 ? s.n : 255;
 
-	memcpy(to, s.p, n);
+	if (n > 0)
+		memcpy(to, s.p, n);
 	to[n] = 0;
 }
 

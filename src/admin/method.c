@@ -34,6 +34,16 @@ static void stats_put(json_t *result, struct store *store)
 	json_object_set_new(result, "store", o);
 }
 
+static void settings_put(json_t *result, const struct settings *s)
+{
+	json_t *admins = json_array();
+
+	for (size_t i = 0; i < s->admin.n; i++)
+		json_array_append_new(admins, json_stringn(s->admin.v[i].p, s->admin.v[i].n));
+	admin_put_text(result, "host", s->host);
+	json_object_set_new(result, "admin", admins);
+}
+
 static int status(struct admin_call *c, err *e)
 {
 	struct buf json = BUF_INIT(LIMIT_ADMIN_STATUS);
@@ -48,6 +58,7 @@ static int status(struct admin_call *c, err *e)
 	}
 	if (rc == 0) {
 		json_object_update(c->result, roles);
+		settings_put(c->result, c->session->ops->settings(c->session->ctx));
 		stats_put(c->result, c->store);
 	}
 	json_decref(roles);

@@ -29,8 +29,7 @@ static int unknown(
 	const struct cli *c, const char *what, const char *word, const char *near, const char *help)
 {
 	if (near)
-		return cli_fail(
-			c, EX_USAGE, "usage", "unknown %s \"%s\"; did you mean \"%s%s\"?", what, word,
+		return cli_fail(c, EX_USAGE, "usage", "unknown %s \"%s\"; did you mean \"%s%s\"?", what, word,
 			word[0] == '-' ? "--" : "", near);
 	return cli_fail(c, EX_USAGE, "usage", "unknown %s \"%s\"; see: posthouse %s", what, word, help);
 }

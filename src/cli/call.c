@@ -24,7 +24,7 @@ static bool folder_locked(const struct settings *s)
 {
 	char path[1200];
 
-	snprintf(path, sizeof path, "%.*s/lock", (int)s->data_dir.n, s->data_dir.p);
+	snprintf(path, sizeof path, "%.*s/store/lock", (int)s->data_dir.n, s->data_dir.p);
 	AUTO_FD fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
 	return fd >= 0 && flock(fd, LOCK_SH | LOCK_NB) < 0 && errno == EWOULDBLOCK;
 }

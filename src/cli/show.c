@@ -117,7 +117,7 @@ void cli_show_rows(json_t *rows, const struct cli_column *columns)
 {
 	size_t wide[16] = {0}, n = 0;
 
-	for (; columns[n].key && n < COUNT_OF(wide); n++) {
+	for (; n < COUNT_OF(wide) && columns[n].key; n++) {
 		wide[n] = strlen(columns[n].title);
 		for (size_t i = 0; i < json_array_size(rows); i++) {
 			AUTO_FREE char *text = cell(json_array_get(rows, i), &columns[n]);

@@ -66,15 +66,28 @@ static int judge(const json_t *result, bool say)
 	return rc;
 }
 
+static void admins_show(const json_t *result)
+{
+	const json_t *admins = json_object_get(result, "admin");
+
+	for (size_t i = 0; i < json_array_size(admins); i++)
+		printf("%s %s", i ? "," : "looked after by", json_string_value(json_array_get(admins, i)));
+	if (json_array_size(admins))
+		putchar('\n');
+}
+
 static void status_show(const json_t *result)
 {
 	const json_t *roles = json_object_get(result, "roles"), *store = json_object_get(result, "store");
 	char up[32], size[32];
 
 	cli_duration_text((uint64_t)json_integer_value(json_object_get(result, "uptime_s")), up);
-	printf("posthouse %s, process %lld, up %s\n\n", json_string_value(json_object_get(result, "version")),
+	printf("%s: posthouse %s, process %lld, up %s\n", json_string_value(json_object_get(result, "host")),
+		json_string_value(json_object_get(result, "version")),
 		(long long)json_integer_value(json_object_get(result, "pid")), up);
-	printf("%-12s %8s  %-8s %9s  %-20s %s\n", "ROLE", "PID", "UP", "RESTARTS", "SANDBOX", "CONNECTIONS");
+	admins_show(result);
+	printf("\n%-12s %8s  %-8s %9s  %-20s %s\n", "ROLE", "PID", "UP", "RESTARTS", "SANDBOX",
+		"CONNECTIONS");
 	for (size_t i = 0; i < json_array_size(roles); i++)
 		role_show(json_array_get(roles, i));
 	cli_size_text((uint64_t)json_integer_value(json_object_get(store, "bytes")), size);

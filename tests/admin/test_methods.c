@@ -385,6 +385,7 @@ static void rights(struct fixture *f)
 	o = good(&w, "status", "");
 	assert_string_equal(text(o, "version"), "x");
 	assert_true(json_is_object(json_object_get(o, "store")));
+	assert_true(json_is_array(json_object_get(o, "admin")));
 	json_decref(o);
 	bad(&w, "domain.lisst", "{}", "missing");
 	bad(&w, "domain.list", "[]", "syntax");

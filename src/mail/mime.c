@@ -9,6 +9,9 @@
 
 #define CARRY_MAX 512 /* more than a boundary line or the head of a field can need */
 
+#define KEEP_PARTS 64 /* kept from one message to the next */
+#define KEEP_FIELD 16384
+
 enum state { IN_HEADER, IN_BODY, IN_GAP /* before the first and behind the last part of a multipart */ };
 
 struct level { /* an open entity */
@@ -476,6 +479,13 @@ struct mail_mime *mail_mime_new(const struct mail_mime_sink *sink)
 
 void mail_mime_reset(struct mail_mime *m)
 {
+	if (m->cap > KEEP_PARTS) {
+		free(m->parts);
+		m->parts = NULL;
+		m->cap = 0;
+	}
+	if (m->fields.raw.cap > KEEP_FIELD)
+		buf_free(&m->fields.raw);
 	arena_reset(m->text);
 	m->n = m->depth = m->boundaries = 0;
 	m->mid_line = m->frozen = m->no_memory = false;

@@ -8,7 +8,8 @@
 /* Bytes looked at of the text a preview is made of. HTML begins with much that is not text. */
 #define PLAIN_MAX 8192
 #define HTML_MAX  49152
-#define SLACK     64 /* decoders ask for a little more room than they fill */
+#define KEEP_MAX  16384 /* of a buffer, from one message to the next */
+#define SLACK     64    /* decoders ask for a little more room than they fill */
 
 struct capture { /* the head of the first text of one kind */
 	uint32_t part;
@@ -88,11 +89,21 @@ struct mail_summary_builder *mail_summary_new(void)
 	return b;
 }
 
+/* Empties a buffer; what one large message has made large is given back. */
+static void empty(struct buf *b)
+{
+	if (b->cap > KEEP_MAX)
+		buf_free(b);
+	else
+		buf_reset(b);
+}
+
 void mail_summary_reset(struct mail_summary_builder *b)
 {
+	struct buf *bufs[] = {&b->plain.text, &b->html.text, &b->record, &b->strings, &b->work, &b->work2};
 	mail_mime_reset(b->mime);
-	buf_reset(&b->plain.text);
-	buf_reset(&b->html.text);
+	for (size_t i = 0; i < sizeof bufs / sizeof *bufs; i++)
+		empty(bufs[i]);
 	b->plain.part = b->html.part = MAIL_NONE;
 }
 

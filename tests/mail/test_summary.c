@@ -471,6 +471,47 @@ static void test_messages(void **state)
 	assert_true(n > 500);
 }
 
+/* A message whose parts say their own numbers, made after the example of RFC 3501 6.4.5. */
+static void test_rfc_example(void **state)
+{
+	static const slice mark = SLICE_INIT("part specifier should be: ");
+	char path[512];
+	struct buf file = BUF_INIT(MEGABYTE), record = BUF_INIT(MEGABYTE);
+	struct mail_summary s;
+	size_t found = 0;
+	err e;
+	(void)state;
+	if (!vector_path(path, sizeof path, "mimekit/messages/rfc2060.txt"))
+		skip();
+	assert_true(file_read(path, &file));
+	assert_int_equal(mail_summary_make(buf_slice(&file), &record, &e), 0);
+	assert_int_equal(mail_summary_open(buf_slice(&record), &s, &e), 0);
+	for (size_t at = 0;;) {
+		ptrdiff_t hit = slice_find(slice_skip(buf_slice(&file), at), mark);
+		if (hit < 0)
+			break;
+		at += (size_t)hit + mark.n;
+		uint32_t numbers[8], off, len;
+		size_t n = 0;
+		for (size_t i = at; ascii_is_digit(file.p[i]); i++) {
+			numbers[n++] = (uint32_t)(file.p[i++] - '0');
+			if (file.p[i] != '.')
+				break;
+		}
+		if (mail_summary_section(&s, numbers, n, MAIL_SECTION_ALL, &off, &len, &e) < 0 || at < off ||
+			at >= off + len)
+			fail_msg("number at %zu", at);
+		/* and in none of its own parts: it is the innermost that says so, or a message's header */
+		numbers[n] = 1;
+		if (mail_summary_section(&s, numbers, n + 1, MAIL_SECTION_ALL, &off, &len, &e) == 0)
+			assert_true(at < off || at >= off + len);
+		found++;
+	}
+	assert_true(found > 8);
+	buf_free(&file);
+	buf_free(&record);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -481,6 +522,7 @@ int main(void)
 		cmocka_unit_test(test_damage),
 		cmocka_unit_test(test_hostile),
 		cmocka_unit_test(test_reuse),
+		cmocka_unit_test(test_rfc_example),
 		cmocka_unit_test(test_messages),
 	};
 	return cmocka_run_group_tests_name("mail/summary", tests, NULL, NULL);

@@ -35,9 +35,9 @@ static int on_handoff(void *ctx, struct stream *io, slice tag, err *e)
 {
 	struct front_imap *s = ctx;
 
+	(void)io; /* it is the connection's */
 	if (front_hand_over(s->c, &s->who, tag, 0, e) < 0)
 		return -1;
-	stream_close(io);
 	return 0;
 }
 

@@ -90,13 +90,16 @@ int front_hand_over(struct conn *c, const struct front_login *who, slice tag, ui
 		return -1;
 	}
 	stream_consume(c->io, rest.n);
-	if (!tls)
-		return 0; /* our copy of the descriptor goes with the stream */
+	if (!tls) {
+		stream_free(c->io); /* our copy of the descriptor; no shutdown: the connection lives on in the backend */
+		return 0;
+	}
 	struct stream *inner = stream_new(pair[0]);
 	if (inner) {
 		c->relaying = true;
 		stream_relay(c->io, inner);
 		stream_free(inner);
 	}
+	stream_close(c->io);
 	return 0;
 }

@@ -28,9 +28,9 @@ static int on_handoff(void *ctx, struct stream *io, err *e)
 {
 	struct front_pop3 *s = ctx;
 
+	(void)io; /* it is the connection's */
 	if (front_hand_over(s->c, &s->who, (slice){"", 0}, 0, e) < 0)
 		return -1;
-	stream_close(io);
 	return 0;
 }
 

@@ -67,8 +67,8 @@ PARKS enum front_verdict front_login(struct conn *c, slice name, slice secret, s
         char text[201]);
 /*
  * Gives the session to the backend: without TLS the descriptor itself, with TLS the other end of a pair, and then
- * relays until both ends are closed. tag: what the backend must answer first. 0: the session is over for this role;
- * -1: nobody took it, the connection is still the caller's.
+ * relays until both ends are closed. tag: what the backend must answer first. 0: the session is over for this role and
+ * c->io is freed; -1: nobody took it, the connection is still the caller's.
  */
 PARKS int front_hand_over(struct conn *c, const struct front_login *who, slice tag, uint8_t options, err *e);
 

@@ -6,7 +6,8 @@
 
 /*
  * A folder of ours: made when missing, never through a link, owned by the role that lives in it and closed to all
- * others. Returns its descriptor.
+ * others, but that our own group may pass through: as root, a role enters it before it takes its own id. Returns its
+ * descriptor.
  */
 static int folder(int at, const char *name, uid_t owner, mode_t mode, err *e)
 {
@@ -17,7 +18,7 @@ static int folder(int at, const char *name, uid_t owner, mode_t mode, err *e)
 
 	if (fd < 0)
 		return err_sys(e, ERR_IO, "cannot open the folder \"%s\"", name);
-	if (fstat(fd, &st) < 0 || (geteuid() == 0 && st.st_uid != owner && fchown(fd, owner, owner) < 0) ||
+	if (fstat(fd, &st) < 0 || (geteuid() == 0 && st.st_uid != owner && fchown(fd, owner, getegid()) < 0) ||
 	        ((st.st_mode & 07777) != mode && fchmod(fd, mode) < 0)) {
 		err_sys(e, ERR_IO, "cannot give the folder \"%s\" to its role", name);
 		close(fd);
@@ -58,8 +59,8 @@ int supervisor_folders(struct supervisor *s, err *e)
 
 	if ((s->data_fd = make_path(c->data_dir, e)) < 0 || (s->run_fd = make_path(c->run_dir, e)) < 0)
 		return -1;
-	s->store_fd = folder(s->data_fd, "store", backend, 0700, e);
-	s->auth_fd = folder(s->data_fd, "auth", auth, 0700, e);
+	s->store_fd = folder(s->data_fd, "store", backend, 0710, e);
+	s->auth_fd = folder(s->data_fd, "auth", auth, 0710, e);
 	s->empty_fd = folder(s->run_fd, "empty", geteuid(), 0555, e);
 	return s->store_fd < 0 || s->auth_fd < 0 || s->empty_fd < 0 ? -1 : 0;
 }

@@ -28,11 +28,18 @@ struct smtp_config smtp_config_default(enum smtp_kind kind, slice host)
 
 /* ---- ends and resets ---- */
 
+/* The last word was said already. */
+static void close_with(struct smtp_session *s, enum smtp_end end)
+{
+	if (!s->done)
+		s->end = (uint8_t)end;
+	s->done = true;
+}
+
 void smtp_session_end(struct smtp_session *s, enum smtp_end end)
 {
 	if (s->done)
 		return;
-	s->end = (uint8_t)end;
 	if (end == SMTP_END_ERRORS)
 		smtp_reply(s, 421, "4.7.0", "Too many errors; goodbye");
 	else if (end == SMTP_END_TIMEOUT)
@@ -40,7 +47,7 @@ void smtp_session_end(struct smtp_session *s, enum smtp_end end)
 	else if (end == SMTP_END_DRAIN)
 		smtp_reply(s, 421, "4.3.2", "%" SLICE_FMT " is going down; try again later",
 			SLICE_ARG(s->config->host));
-	s->done = true;
+	close_with(s, end);
 }
 
 void smtp_session_lost(struct smtp_session *s, ssize_t rc)
@@ -479,7 +486,8 @@ static void reply_unknown(struct smtp_session *s, slice verb)
 	slice shown = slice_sub(verb, 0, utf8_cut(verb, 20));
 
 	if (is_http(verb)) {
-		smtp_session_end(s, SMTP_END_ERRORS);
+		smtp_reply(s, 421, "4.7.0", "This is a mail server and speaks SMTP, not HTTP");
+		close_with(s, SMTP_END_ERRORS);
 		return;
 	}
 	if (verb.n == 0)

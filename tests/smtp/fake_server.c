@@ -55,8 +55,11 @@ static int on_starttls(void *ctx, struct stream *io, err *e)
 {
 	struct fake_world *w = ctx;
 
-	(void)io;
+	const char *why;
+
 	w->tls++;
+	if (w->tls_context && stream_start_tls(io, w->tls_context, true, &why) < 0)
+		return err_set(e, ERR_CLOSED, "%s", why);
 	return w->tls_fails ? err_set(e, ERR_CLOSED, "no handshake") : 0;
 }
 

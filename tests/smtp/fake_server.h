@@ -18,7 +18,7 @@ struct fake_world {
 	enum err_kind welcome, begin_fails, write_fails, end_fails;
 	char fail_text[128];
 	bool login_temp, tls_fails, draining;
-	struct stream *io;
+	struct tls_context *tls_context; /* NULL: a handshake that succeeds without a word */
 
 	struct buf message; /* the one under way, then the last one taken */
 	struct buf envelope, received;

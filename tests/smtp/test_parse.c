@@ -197,9 +197,7 @@ static void test_bdat(void **state)
 static void test_helo(void **state)
 {
 	static const char *const good[] = {"a.example", "localhost", "[192.0.2.1]", "[IPv6:2001:db8::1]",
-		"my_pc", "192.0.2.1",
-		"b\xc3\xbc"
-		"cher.example"};
+		"my_pc", "192.0.2.1", "\xc3\xbcmlaut.example"};
 	static const char *const bad[] = {"", "a b", "(x)", "<a>", "a\\b", "a;b", "\xff", "a,b"};
 	char longest[300];
 

@@ -3,6 +3,7 @@
  * later. A frontend that asks gets a one-time ticket; only the backend can turn it into an account.
  */
 #include "base/log.h"
+#include "io/tls.h"
 #include "roles/auth/auth_role.h"
 
 #define ASK_MS 20000
@@ -156,6 +157,13 @@ static void handlers(channel_handler **table)
 	table[MESSAGE_SECRET_REMOVE] = on_secret_remove;
 }
 
+/* OpenSSL reads no file of its own later: it is set up, without its config, while it still could. */
+static int prepare(struct role_run *r, err *e)
+{
+	(void)r;
+	return tls_library_init(e);
+}
+
 static int start(struct role_run *r, err *e)
 {
 	struct auth_role *a = r->state;
@@ -194,6 +202,7 @@ int main(int argc, char **argv)
 	        .role = ROLE_AUTH,
 	        .sandbox = &auth_sandbox,
 	        .workers = WORKERS,
+	        .prepare = prepare,
 	        .start = start,
 	        .handlers = handlers,
 	        .status = status,

@@ -43,6 +43,7 @@ static void talk(struct back_session *s)
 		};
 
 		imap_session_run(&start);
+		stream_close(s->io);
 		return;
 	}
 	struct pop3_session pop3 = {.io = s->io,

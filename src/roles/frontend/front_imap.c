@@ -52,6 +52,6 @@ void front_imap(struct conn *c)
 	};
 	struct front_imap s = {.c = c};
 
-	imap_login_run(c->io, &config, &ops, &s);
-	c->io = NULL;
+	if (imap_login_run(c->io, &config, &ops, &s) == IMAP_LOGIN_HANDED_OFF)
+		c->io = NULL;
 }

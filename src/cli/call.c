@@ -86,7 +86,7 @@ static int read_all(int fd, void *p, size_t n, err *e)
 
 	while (n > 0) {
 		ssize_t got = recv(fd, at, n, 0);
-		if (got == 0)
+		if (got == 0 || (got < 0 && errno == ECONNRESET))
 			return err_set(
 				e, ERR_CLOSED, "the post house closed the connection before it answered");
 		if (got < 0 && errno == EAGAIN)

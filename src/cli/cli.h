@@ -146,7 +146,7 @@ void cli_duration_text(uint64_t seconds, char out[32]); /* "3d 4h" */
 /* password.c: into out (NUL-terminated, wiped by the caller). 0, or an exit code. */
 #define CLI_PASSWORD 1002
 int cli_password(struct cli *c, char out[CLI_PASSWORD]);
-/* Asks on the terminal. 0: yes; EX_USAGE etc. otherwise, after saying why. */
+/* Asks on the terminal. 0: yes; 1: no; EX_USAGE: nobody to ask. It says why. */
 int cli_confirm(struct cli *c, const char *question);
 
 /* The commands' own code. */

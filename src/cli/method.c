@@ -122,7 +122,7 @@ static int rows_command(struct cli *c, json_t *params)
 static void done_print(const struct cli *c, const char *verb)
 {
 	printf("%s", verb);
-	for (unsigned i = 0; i < c->words_n && i < c->command->min; i++)
+	for (unsigned i = 0; i < c->words_n && i < c->command->min && (i == 0 || c->command->max == 2); i++)
 		printf(" %s", c->words[i]);
 	putchar('\n');
 }

@@ -110,5 +110,5 @@ int cli_confirm(struct cli *c, const char *question)
 		line[0] = 0;
 	if (line[0] == 'y' || line[0] == 'Y')
 		return 0;
-	return cli_fail(c, EX_USAGE, "usage", "nothing was removed");
+	return cli_fail(c, 1, "declined", "nothing was removed");
 }

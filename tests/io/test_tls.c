@@ -133,7 +133,8 @@ static void connect_raw(void *arg)
 	if (s->resume)
 		SSL_set_session(ssl, s->resume);
 	if (s->host)
-		SSL_set_tlsext_host_name(ssl, s->host);
+		(void)SSL_ctrl(ssl, SSL_CTRL_SET_TLSEXT_HOSTNAME, TLSEXT_NAMETYPE_host_name,
+			(void *)(uintptr_t)s->host);
 	do {
 		ERR_clear_error();
 		rc = SSL_connect(ssl);

@@ -1,5 +1,6 @@
 #include "mailbox/watch.h"
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
@@ -30,6 +31,7 @@ struct watch_loop {
 	struct table *draining; /* by the loop */
 	struct watch *bucket[BUCKETS];
 	struct watch *cursor; /* the next one to call: watch_stop moves it on */
+	atomic_uint watching; /* how many watches there are */
 };
 
 struct watchers {
@@ -135,6 +137,7 @@ void watch_start(struct watch_loop *l, struct watch *w)
 	if (w->next)
 		w->next->link = &w->next;
 	*head = w;
+	atomic_fetch_add(&l->watching, 1);
 }
 
 void watch_stop(struct watch *w)
@@ -148,6 +151,7 @@ void watch_stop(struct watch *w)
 		w->next->link = w->link;
 	w->link = NULL;
 	w->next = NULL;
+	atomic_fetch_sub(&w->loop->watching, 1);
 }
 
 /* ---- the commit thread's side ---- */
@@ -181,6 +185,9 @@ void watchers_on_group(void *arg, const struct store_note *notes, size_t n)
 		return;
 	for (size_t i = 0; i < w->n; i++) {
 		struct watch_loop *l = w->loop[i];
+		/* Who begins to watch just now reads its snapshot after that, and the group is in it already. */
+		if (atomic_load(&l->watching) == 0)
+			continue;
 		pthread_mutex_lock(&l->lock);
 		for (size_t j = 0; j < n; j++)
 			fill(l->filling, &notes[j]);

@@ -505,7 +505,7 @@ static void dispatch(struct smtp_session *s, const struct smtp_line *line, size_
 		reply_unknown(s, line->verb);
 	else if (!(v->where & (is_lmtp(s) ? LMTP : SMTP)))
 		smtp_wrong(s, 500, "5.5.1", is_lmtp(s) ? "This is LMTP: say LHLO" : "This is SMTP: say EHLO");
-	else if (length > LIMIT_SMTP_LINE && v->run != smtp_auth_run)
+	else if (length > LIMIT_SMTP_LINE && v->run != smtp_auth_run && v->run != smtp_bdat_run)
 		smtp_wrong(s, 500, "5.5.2", "The line is longer than %d octets", LIMIT_SMTP_LINE);
 	else if (!(v->stages & s->stage))
 		reply_order(s);

@@ -58,6 +58,7 @@
 /* mailbox */
 #define LIMIT_MAILBOX_NAME    200     /* bytes of one level: with its parent it is a key, KV_KEY_MAX */
 #define LIMIT_MAILBOX_DEPTH   32      /* levels of a path */
+#define LIMIT_MAILBOX_PATH    1024    /* bytes of a whole path */
 #define LIMIT_MAILBOXES       10000   /* an account; a list of all is built in memory */
 #define LIMIT_KEYWORD         64      /* bytes of a keyword's name */
 #define LIMIT_KEYWORDS_BYTES  1400    /* all names of a mailbox: its row stays under half a page */
@@ -69,8 +70,7 @@
 #define LIMIT_LANGUAGE        35      /* BCP 47 4.4.1 */
 #define LIMIT_DISPLAY_NAME    200     /* bytes; it stands in the account row, written at each delivery */
 #define LIMIT_INTENT_BLOCKS   512     /* entry blocks one intent changes; the group stays short for others */
-#define LIMIT_INTENT_MESSAGES 2048    /* message rows one intent changes */
-#define LIMIT_COPY            100000  /* messages of one COPY, which is one intent */
+#define LIMIT_INTENT_MESSAGES 1024    /* message rows one intent changes: some 12 ms of the commit thread */
 #define LIMIT_APPEND_MESSAGES 100     /* messages of one APPEND (MULTIAPPEND) */
 #define LIMIT_MESSAGE_ENTRIES 100     /* mailboxes that share one message row; the next copy gets a row of its own */
 #define LIMIT_EXPUNGED_DAYS   30      /* expunged messages can be restored so long */

@@ -145,17 +145,12 @@ static int take_out(struct copy_tx *t, const struct mailbox_entry *x, err *e)
 
 static int copy_portions(struct copy_tx *t, err *e)
 {
-	size_t total = 0, max = t->job->move ? LIMIT_INTENT_MESSAGES : LIMIT_COPY;
 	uint32_t uid = t->job->uid;
-	while (uid) {
+	for (size_t total = 0; uid && total + PORTION <= LIMIT_INTENT_MESSAGES;) {
 		size_t n;
-		if (t->job->move && total + PORTION > max)
-			break;
 		if (gather(t, &uid, &n, e) < 0)
 			return -1;
 		total += n;
-		if (total > max)
-			return err_set(e, ERR_LIMIT, "more than %d messages in one COPY", LIMIT_COPY);
 		for (size_t i = 0; i < n; i++)
 			if (copy_one(t, &t->entries[i], e) < 0)
 				return -1;
@@ -191,6 +186,18 @@ static int run(struct store_tx *tx, void *arg, err *e)
 	return copy_close(&t, e);
 }
 
+/* Takes back the copies of a COPY that failed on its way. The error that ended it is the one to tell. */
+static void undo(struct store *s, struct copy *a)
+{
+	struct expunge x = {.account = a->to_account, .mailbox = a->to_mailbox, .uids = &a->ret_dest};
+	if (a->ret_dest.n && mailbox_expunge(s, &x, NULL) == 0) {
+		uidset_free(&a->ret_source);
+		uidset_free(&a->ret_dest);
+		a->ret_modseq = 0;
+	}
+	uidset_free(&x.ret_expunged);
+}
+
 static int copy(struct store *s, struct copy *a, bool move, err *e)
 {
 	uint32_t end = 0;
@@ -213,6 +220,8 @@ static int copy(struct store *s, struct copy *a, bool move, err *e)
 		uidset_free(&job.source);
 		uidset_free(&job.dest);
 	}
+	if (rc < 0 && !move)
+		undo(s, a);
 	return rc;
 }
 

@@ -4,11 +4,13 @@
 #include "mailbox/mailbox.h"
 #include "mailbox/view.h"
 
-struct folder_path {
+struct folder_path { /* not to be copied: levels may lie in bytes */
 	slice level[LIMIT_MAILBOX_DEPTH];
 	unsigned n;
+	char bytes[LIMIT_MAILBOX_PATH]; /* of a path that had to be normalised */
 };
-/* Splits and checks; "INBOX" in any case as the first level becomes "INBOX". ERR_SYNTAX, ERR_LIMIT. */
+/* Splits and checks, brings it to NFC; "INBOX" in any case as the first level becomes "INBOX". ERR_SYNTAX,
+ * ERR_LIMIT. */
 int folder_path_parse(slice path, struct folder_path *ret, err *e);
 /* The mailbox of the first n levels: 1, 0 (then *ret_known levels were found and *ret is the last of them),
  * -1. */

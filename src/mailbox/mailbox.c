@@ -4,14 +4,38 @@
 #include "mailbox/folder.h"
 #include "mailbox/keys.h"
 #include "mailbox/row.h"
+#include <unicode/unorm2.h>
+#include <unicode/ustring.h>
+
+/* The path in NFC; *path stays as it is when it is that already. */
+static bool normalise(struct folder_path *p, slice *path)
+{
+	UChar in[LIMIT_MAILBOX_PATH], out[LIMIT_MAILBOX_PATH]; /* never more units than bytes */
+	UErrorCode code = U_ZERO_ERROR;
+	int32_t n = 0;
+	const UNormalizer2 *nfc = unorm2_getNFCInstance(&code);
+	u_strFromUTF8(in, COUNT_OF(in), &n, path->p, (int32_t)path->n, &code);
+	if (U_FAILURE(code))
+		return false;
+	if (unorm2_isNormalized(nfc, in, n, &code) && U_SUCCESS(code))
+		return true;
+	n = unorm2_normalize(nfc, in, n, out, COUNT_OF(out), &code);
+	u_strToUTF8(p->bytes, sizeof p->bytes, &n, out, n, &code);
+	if (U_FAILURE(code))
+		return false;
+	*path = slice_make(p->bytes, (size_t)n);
+	return true;
+}
 
 int folder_path_parse(slice path, struct folder_path *ret, err *e)
 {
-	struct folder_path p = {.n = 0};
-	if (!utf8_valid(path))
+	if (path.n > LIMIT_MAILBOX_PATH)
+		return err_set(e, ERR_LIMIT, "a mailbox name is at most %d bytes", LIMIT_MAILBOX_PATH);
+	if (!utf8_valid(path) || (!ascii_only(path) && !normalise(ret, &path)))
 		return err_set(e, ERR_SYNTAX, "a mailbox name must be UTF-8");
 	if (path.n && path.p[path.n - 1] == MAILBOX_SEPARATOR)
 		path.n--;
+	ret->n = 0;
 	for (bool more = true; more;) {
 		slice level;
 		more = slice_cut(&path, MAILBOX_SEPARATOR, &level);
@@ -19,17 +43,16 @@ int folder_path_parse(slice path, struct folder_path *ret, err *e)
 			level = path;
 		if (level.n == 0)
 			return err_set(e, ERR_SYNTAX, "a mailbox name has an empty level");
-		if (level.n > LIMIT_MAILBOX_NAME || p.n == LIMIT_MAILBOX_DEPTH)
+		if (level.n > LIMIT_MAILBOX_NAME || ret->n == LIMIT_MAILBOX_DEPTH)
 			return err_set(e, ERR_LIMIT, "a mailbox name is at most %d levels of %d bytes",
 				LIMIT_MAILBOX_DEPTH, LIMIT_MAILBOX_NAME);
 		for (size_t i = 0; i < level.n; i++)
 			if ((unsigned char)level.p[i] < 0x20 || level.p[i] == 0x7f)
 				return err_set(e, ERR_SYNTAX, "a mailbox name has a control character");
-		p.level[p.n++] = level;
+		ret->level[ret->n++] = level;
 	}
-	if (slice_ieq(p.level[0], S("INBOX")))
-		p.level[0] = S("INBOX");
-	*ret = p;
+	if (slice_ieq(ret->level[0], S("INBOX")))
+		ret->level[0] = S("INBOX");
 	return 0;
 }
 

@@ -74,8 +74,10 @@ struct copy {
 	struct uidset ret_source, ret_dest;
 	uint64_t ret_modseq; /* of to_account, 0 when nothing was copied */
 };
-/* One intent, all or nothing (RFC 9051 6.4.7). Also ERR_QUOTA, ERR_LIMIT (over LIMIT_COPY messages, no UIDs
- * left). */
+/*
+ * All or nothing (RFC 9051 6.4.7): split at LIMIT_INTENT_MESSAGES, and when a later intent fails the copies
+ * made are taken away again. Also ERR_QUOTA; ERR_LIMIT: no UIDs left.
+ */
 PARKS int mailbox_copy(struct store *s, struct copy *a, err *e);
 /*
  * The same and the source entries are expunged in the same intent: a message is in one of the two, never in

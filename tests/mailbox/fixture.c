@@ -1,5 +1,6 @@
 #include "fixture.h"
 #include "io/fiber.h"
+#include "limits.h"
 #include <dirent.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -11,7 +12,10 @@
 
 void fixture_init(struct fixture *f, const struct kv_engine *engine)
 {
-	*f = (struct fixture){.dir = "/tmp/posthouse-test-XXXXXX", .engine = engine};
+	const char *tmp = getenv("TMPDIR");
+	*f = (struct fixture){.engine = engine};
+	assert_true(snprintf(f->dir, sizeof f->dir, "%s/posthouse-test-XXXXXX", tmp ? tmp : "/tmp") <
+		    (int)sizeof f->dir);
 	assert_non_null(mkdtemp(f->dir));
 }
 
@@ -24,7 +28,6 @@ static void on_fiber(void *arg)
 {
 	struct start *s = arg;
 	s->fn(s->f);
-	loop_stop(loop_self());
 }
 
 void fixture_run(struct fixture *f, fixture_fn *fn, void *arg)
@@ -130,6 +133,23 @@ uint32_t append_one(struct fixture *f, uint32_t account, uint32_t mailbox, const
 	struct append a = {.account = account, .mailbox = mailbox, .messages = &m, .n = 1};
 	MUST(mailbox_append(f->store, f->codec, &a, e));
 	return m.ret_uid;
+}
+
+void append_many(struct fixture *f, uint32_t account, uint32_t mailbox, unsigned n)
+{
+	struct append_message *m = calloc(LIMIT_APPEND_MESSAGES, sizeof *m);
+	assert_non_null(m);
+	for (unsigned i = 0; i < LIMIT_APPEND_MESSAGES; i++)
+		m[i].content = (struct content){.bytes = S("x"), .size = 1};
+	while (n) {
+		struct append a = {.account = account,
+			.mailbox = mailbox,
+			.messages = m,
+			.n = n < LIMIT_APPEND_MESSAGES ? n : LIMIT_APPEND_MESSAGES};
+		MUST(mailbox_append(f->store, f->codec, &a, e));
+		n -= (unsigned)a.n;
+	}
+	free(m);
 }
 
 void set_quota(struct fixture *f, uint32_t account, uint64_t bytes)

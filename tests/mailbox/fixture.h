@@ -8,7 +8,7 @@
 #include "mailbox/write.h"
 
 struct fixture {
-	char dir[64];
+	char dir[256];
 	const struct kv_engine *engine;
 	struct store *store;
 	struct watchers *watchers;
@@ -34,6 +34,8 @@ void fixture_lmdb(struct fixture *f);
 uint32_t make_account(struct fixture *f, const char *localpart, const char *domain);
 uint32_t make_mailbox(struct fixture *f, uint32_t account, const char *path);
 uint32_t append_one(struct fixture *f, uint32_t account, uint32_t mailbox, const char *text, uint8_t flags);
+/* n messages of one byte, in few intents. */
+void append_many(struct fixture *f, uint32_t account, uint32_t mailbox, unsigned n);
 void set_quota(struct fixture *f, uint32_t account, uint64_t bytes);
 struct account_row read_account(struct fixture *f, uint32_t account);
 /* False when it is not there. The slices of the row are gone. */

@@ -16,7 +16,7 @@ enum {
 	BOXES = 4,
 	ENTRIES = 4000,
 	MESSAGES = 20000,
-	STEPS = 2500,
+	STEPS = 1500,
 	COMPARE_EVERY = 50,
 	QUOTA = 60000,
 };
@@ -508,9 +508,14 @@ static void model(struct fixture *f)
 
 static void model_test(void **state)
 {
+	static const struct kv_engine *const engines[] = {&kv_memory, &kv_lmdb};
 	(void)state;
-	for (uint64_t seed = 1; seed <= 2; seed++)
-		fixture_each(model, &seed);
+	for (uint64_t seed = 0; seed < COUNT_OF(engines); seed++) {
+		struct fixture f;
+		fixture_init(&f, engines[seed]);
+		fixture_run(&f, model, &seed);
+		fixture_free(&f);
+	}
 }
 
 int main(void)

@@ -94,7 +94,8 @@ static int group_flush(struct store *s, int fd, uint64_t length, err *e)
 		tx->bigs[i]->taken = true;
 	if (write_all(fd, tx->out.iov, tx->out.iov_n, tx->start, e) < 0)
 		return -1;
-	(void)sync_file_range(fd, (off_t)tx->start, (off_t)record_space(length), SYNC_FILE_RANGE_WRITE);
+	if (sync_file_range(fd, (off_t)tx->start, (off_t)record_space(length), SYNC_FILE_RANGE_WRITE) < 0)
+		return err_sys(e, ERR_IO, "write to the volume");
 	s->engine->abort(tx->snap); /* its pages may be used again by the engine */
 	tx->snap = NULL;
 	fill_engine_enter(s, engine_growth(s, tx, ENGINE_PATH));
@@ -163,8 +164,7 @@ static int group_write(struct store *s, bool next, uint32_t intents, err *e)
 	if (next && !(file = file_get(s, tx->state.volume, e)))
 		return -1;
 	if (group_flush(s, file->fd, length, e) < 0) {
-		store_set_suspect(s, e);
-		e->kind = ERR_IO;
+		e->kind = ERR_IO; /* whatever it was: now it is certain to be nothing less */
 		if (next)
 			file_unref(file);
 		return -1;
@@ -320,6 +320,8 @@ static void group(struct store *s)
 	list = group_run(s, &n);
 	if (omap_count(tx->overlay) > 0) {
 		if (group_write(s, next, n, &e) < 0) {
+			if (e.kind == ERR_IO)
+				store_set_suspect(s, &e);
 			fail_all(list, &e);
 		} else {
 			unlink_drops(s);

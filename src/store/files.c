@@ -111,6 +111,18 @@ int volume_create(struct store *s, uint32_t volume, uint64_t bytes, err *e)
 
 /* ---- the table ---- */
 
+/* Why a file does not open: lack of something passes, anything else is the medium's fault. */
+static void open_failed(const char *name, err *e)
+{
+	bool passes =
+		errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == ENOSPC || errno == EDQUOT;
+
+	if (errno == ENOENT)
+		(void)err_set(e, ERR_CORRUPT, "stored file \"%s\" is missing", name);
+	else
+		(void)err_sys(e, passes ? ERR_TEMP : ERR_IO, "stored file \"%s\"", name);
+}
+
 /* The caller holds the lock. */
 static struct store_file *table_find(struct file_table *t, uint32_t volume)
 {
@@ -165,8 +177,7 @@ struct store_file *file_get(struct store *s, uint32_t volume, err *e)
 		volume_name(volume, name);
 		AUTO_FD fd = openat(s->volumes_fd, name, O_RDWR | O_CLOEXEC);
 		if (fd < 0)
-			(void)(errno == ENOENT ? err_set(e, ERR_CORRUPT, "volume \"%s\" is missing", name)
-					       : err_sys(e, ERR_IO, "volume \"%s\"", name));
+			open_failed(name, e);
 		else if (!(f = table_add(s, volume, fd)))
 			(void)err_set(e, ERR_TEMP, "out of memory");
 		else
@@ -185,8 +196,7 @@ struct store_file *file_get_big(struct store *s, uint64_t blob, err *e)
 	big_name(blob, name);
 	AUTO_FD fd = openat(s->big_fd, name, O_RDONLY | O_CLOEXEC);
 	if (fd < 0) {
-		(void)(errno == ENOENT ? err_set(e, ERR_CORRUPT, "the file of blob %s is missing", name)
-				       : err_sys(e, ERR_IO, "file of blob %s", name));
+		open_failed(name, e);
 		return NULL;
 	}
 	struct store_file *f = calloc(1, sizeof *f);

@@ -15,9 +15,10 @@
 #include <sys/stat.h>
 #include <time.h>
 
-#define UNIT         ((uint64_t)1 << 20) /* filled between two looks at what is needed most */
-#define AHEAD_VOLUME ((uint64_t)4 << 20) /* at least so much; the engine's groups are larger than they look  \
-					  */
+#define UNIT ((uint64_t)1 << 20) /* filled between two looks at what is needed most */
+#define AHEAD_VOLUME                                                                                         \
+	((uint64_t)4 << 20) /* at least so much; the engine's groups are larger than they look               \
+			     */
 #define AHEAD_ENGINE ((uint64_t)16 << 20)
 #define RESERVE      ((uint64_t)1 << 20) /* of a full disk: kept for intents without blobs, which make room */
 

@@ -401,6 +401,17 @@ static void drop_later_volumes(struct replay *r)
 	}
 }
 
+/* A crash while the very first volume was made: it has no head, and nothing behind it either. */
+static bool never_begun(struct replay *r)
+{
+	char name[16], bytes[VOLUME_HEAD + VOLUME_SECTOR] = {0};
+
+	volume_name(1, name);
+	AUTO_FD fd = openat(r->s->volumes_fd, name, O_RDONLY | O_CLOEXEC);
+	return fd >= 0 && r->last == 1 && pread(fd, bytes, sizeof bytes, 0) >= 0 &&
+	       all_zero(bytes, sizeof bytes);
+}
+
 static int recover(struct replay *r, uint64_t *ret_filled, err *e)
 {
 	struct store *s = r->s;
@@ -415,6 +426,11 @@ static int recover(struct replay *r, uint64_t *ret_filled, err *e)
 	int rc = go_to(r, s->state.volume, s->state.end, e);
 	if (rc < 0)
 		return -1;
+	if (rc == 0 && !format && never_begun(r))
+		r->last = 0;
+	if (rc == 0 && !state && r->last > 0)
+		return err_set(e, ERR_CORRUPT,
+			"the key file is lost and the log does not begin with volume 1: restore a backup");
 	if (rc == 0 || r->size < r->offset) {
 		s->report.made = !format && r->last == 0;
 		s->new_format = !format;

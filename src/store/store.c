@@ -1,5 +1,6 @@
 /* Opening, starting and closing a store. */
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "store/store_int.h"
 #include <errno.h>
 #include <fcntl.h>
@@ -61,14 +62,38 @@ static int open_folders(struct store *s, err *e)
 	return 0;
 }
 
+/* The key file of no use any more goes where a person can look at it. */
+static int keep_damaged_keys(struct store *s, err *e)
+{
+	char name[64];
+
+	snprintf(name, sizeof name, "corrupt/%s-%lld", s->engine->file, (long long)clock_wall_s());
+	if (mkdirat(s->dir_fd, "corrupt", 0700) < 0 && errno != EEXIST)
+		return err_sys(e, ERR_IO, "folder \"corrupt\"");
+	if (renameat(s->keys_fd, s->engine->file, s->dir_fd, name) < 0)
+		return err_sys(e, ERR_IO, "moving the damaged key file away");
+	s->report.corrupt++;
+	REPORT(s, "the key file was damaged and is made anew from the log; the damaged one is %s", name);
+	return 0;
+}
+
+/* The log holds all that the key file does: one that cannot be opened is made anew from it. */
 static int open_engine(struct store *s, err *e)
 {
 	char *dir = NULL;
+	err why = {0};
 
 	if (asprintf(&dir, "%s/keys", s->config.dir) < 0)
 		return err_set(e, ERR_TEMP, "out of memory");
-	int rc = s->engine->open(dir, s->config.map_bytes, &s->kv, e);
+	int rc = s->engine->open(dir, s->config.map_bytes, &s->kv, &why);
+	if (rc < 0 && why.kind == ERR_CORRUPT && s->engine->file) {
+		rc = keep_damaged_keys(s, &why);
+		if (rc == 0)
+			rc = s->engine->open(dir, s->config.map_bytes, &s->kv, &why);
+	}
 	free(dir);
+	if (rc < 0 && e)
+		*e = why;
 	return rc;
 }
 

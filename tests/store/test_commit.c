@@ -494,7 +494,7 @@ static bool has_blob(struct store *s, uint64_t id)
 
 static void blobs(struct store *s)
 {
-	char text[6000];
+	char text[2000];
 	struct deliver d = {.blob = slice_make(text, sizeof text), .key = "Xblob"};
 
 	fill_text(text, sizeof text, 1);
@@ -522,7 +522,7 @@ static void test_blobs(void **state)
 static void bigs(struct store *s)
 {
 	int fd = -1;
-	char text[6000];
+	char text[2000];
 	struct take_big t = {.fail = true};
 
 	must(fd = store_spool_new(s, &must_e));

@@ -131,7 +131,8 @@ static void put_back(int fd, const char *p, uint64_t from, uint64_t n)
 
 static void copy_file(const char *from, const char *to)
 {
-	int in = open(from, O_RDONLY | O_CLOEXEC), out = open(to, O_CREAT | O_TRUNC | O_WRONLY | O_CLOEXEC, 0600);
+	int in = open(from, O_RDONLY | O_CLOEXEC),
+	    out = open(to, O_CREAT | O_TRUNC | O_WRONLY | O_CLOEXEC, 0600);
 	size_t n;
 
 	assert_true(in >= 0 && out >= 0);
@@ -197,8 +198,8 @@ static void test_replay_volumes(void **state)
 /* ---- a torn group: the last record cut at every byte, and with every byte changed ---- */
 
 /*
- * The memory engine replays all; the last record is the group of row 4, which must be there exactly when the record is
- * whole. Every open adds a record (the epoch), so the volume is put back each time.
+ * The memory engine replays all; the last record is the group of row 4, which must be there exactly when the
+ * record is whole. Every open adds a record (the epoch), so the volume is put back each time.
  */
 static void torn(void (*tear)(int fd, uint64_t at, uint64_t end), unsigned step)
 {
@@ -327,7 +328,8 @@ static void test_middle_volume(void **state)
 	test_dir_free(&d);
 }
 
-/* The engine knows more than the log holds: what is there stays readable, and new groups go into a new volume. */
+/* The engine knows more than the log holds: what is there stays readable, and new groups go into a new
+ * volume. */
 static void test_lost_volume(void **state)
 {
 	struct test_dir d = test_dir_new();
@@ -355,6 +357,45 @@ static void test_lost_volume(void **state)
 	struct store *s = test_open(&c);
 	assert_int_equal(s->report.corrupt, 0);
 	store_close(s);
+	test_dir_free(&d);
+}
+
+/* A crash while the store was made: half a volume, no key file. And a key file that is no longer one. */
+static void test_half_made(void **state)
+{
+	struct test_dir d = test_dir_new();
+	struct store_config c = test_config(&d, &kv_lmdb);
+	char path[128];
+	err e = {0};
+
+	(void)state;
+	snprintf(path, sizeof path, "%s/volumes", d.path);
+	assert_int_equal(mkdir(path, 0700), 0);
+	snprintf(path, sizeof path, "%s/volumes/00000001.vol", d.path);
+	int fd = open(path, O_CREAT | O_WRONLY | O_CLOEXEC, 0600);
+	assert_true(fd >= 0 && ftruncate(fd, 5000) == 0);
+	struct store *s = test_open(&c);
+	assert_true(s->report.made);
+	store_close(s);
+	add_rows(&c, 0, 3);
+	snprintf(path, sizeof path, "%s/keys/data.mdb", d.path);
+	int keys = open(path, O_WRONLY | O_CLOEXEC);
+	assert_int_equal(pwrite(keys, "scribbled over", 14, 16), 14);
+	assert_int_equal(pwrite(keys, "scribbled over", 14, 4096 + 16), 14);
+	close(keys);
+	s = test_open(&c);
+	assert_int_equal(s->report.corrupt, 1);
+	assert_non_null(strstr(s->report.text, "key file"));
+	check_rows(s, 3, -1);
+	store_close(s);
+	assert_int_equal(unlink(path), 0); /* both gone: nothing may be made up */
+	snprintf(path, sizeof path, "%s/volumes/00000002.vol", d.path);
+	char first[128];
+	snprintf(first, sizeof first, "%s/volumes/00000001.vol", d.path);
+	assert_int_equal(rename(first, path), 0);
+	assert_int_equal(store_open(&c, &s, &e), -1);
+	assert_int_equal(e.kind, ERR_CORRUPT);
+	close(fd);
 	test_dir_free(&d);
 }
 
@@ -470,12 +511,19 @@ static void test_epochs(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	        cmocka_unit_test(test_replay),        cmocka_unit_test(test_replay_volumes),
-	        cmocka_unit_test(test_cut),           cmocka_unit_test(test_flip),
-	        cmocka_unit_test(test_hole),          cmocka_unit_test(test_middle),
-	        cmocka_unit_test(test_middle_volume), cmocka_unit_test(test_lost_volume),
-	        cmocka_unit_test(test_newer_format),  cmocka_unit_test(test_lock),
-	        cmocka_unit_test(test_leftovers),     cmocka_unit_test(test_epochs),
+		cmocka_unit_test(test_replay),
+		cmocka_unit_test(test_replay_volumes),
+		cmocka_unit_test(test_cut),
+		cmocka_unit_test(test_flip),
+		cmocka_unit_test(test_hole),
+		cmocka_unit_test(test_middle),
+		cmocka_unit_test(test_middle_volume),
+		cmocka_unit_test(test_lost_volume),
+		cmocka_unit_test(test_half_made),
+		cmocka_unit_test(test_newer_format),
+		cmocka_unit_test(test_lock),
+		cmocka_unit_test(test_leftovers),
+		cmocka_unit_test(test_epochs),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

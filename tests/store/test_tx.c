@@ -1,6 +1,6 @@
 /*
- * The overlay of a group against a plain table: random puts, deletes, reads, walks and looks at last keys, in intents of
- * which some fail half-way, several to a group, over an engine that already holds rows.
+ * The overlay of a group against a plain table: random puts, deletes, reads, walks and looks at last keys, in
+ * intents of which some fail half-way, several to a group, over an engine that already holds rows.
  */
 #include "store_test.h"
 
@@ -53,7 +53,7 @@ static void check_scan(struct store_scan *sc, const struct model *m, int from, i
 	slice k, v;
 	int at = model_next(m, seek > from ? seek : from, end);
 	int rc = seek < 0 ? store_scan_next(sc, &k, &v, NULL)
-	                  : store_scan_seek(sc, model_key(space, (unsigned)seek), &k, &v, NULL);
+			  : store_scan_seek(sc, model_key(space, (unsigned)seek), &k, &v, NULL);
 
 	for (; rc == 1; rc = store_scan_next(sc, &k, &v, NULL)) {
 		check_pair(m, k, v, at);
@@ -115,7 +115,8 @@ static void change_while_walking(struct store_tx *tx, struct model *m)
 		unsigned other = roll(&m->dice, KEYS);
 		if (roll(&m->dice, 4) == 0) {
 			m->value[other] = (int)roll(&m->dice, 99) + 1;
-			must(store_tx_put(tx, model_key(key, other), model_value(value, m->value[other]), &must_e));
+			must(store_tx_put(
+				tx, model_key(key, other), model_value(value, m->value[other]), &must_e));
 		}
 		at = model_next(m, at + 1, KEYS);
 	}
@@ -191,7 +192,7 @@ static void groups(void *arg)
 		t->left = n;
 		for (unsigned i = 0; i < n; i++) {
 			t->intents[i] = (struct store_intent){
-			        .run = run_random, .arg = &t->model, .done = on_done, .waiter = t};
+				.run = run_random, .arg = &t->model, .done = on_done, .waiter = t};
 			store_submit(t->s, &t->intents[i]);
 		}
 		while (t->left > 0)
@@ -232,7 +233,8 @@ static void test_random_memory(void **state)
 static int run_damage(struct store_tx *tx, void *arg, err *e)
 {
 	(void)arg;
-	if (store_tx_put(tx, S("Xa"), S("the value of a"), e) < 0 || store_tx_put(tx, S("Xb"), S("b's"), e) < 0)
+	if (store_tx_put(tx, S("Xa"), S("the value of a"), e) < 0 ||
+		store_tx_put(tx, S("Xb"), S("b's"), e) < 0)
 		return -1;
 	return 0;
 }
@@ -281,9 +283,9 @@ static void test_sealed(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	        cmocka_unit_test(test_random_lmdb),
-	        cmocka_unit_test(test_random_memory),
-	        cmocka_unit_test(test_sealed),
+		cmocka_unit_test(test_random_lmdb),
+		cmocka_unit_test(test_random_memory),
+		cmocka_unit_test(test_sealed),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

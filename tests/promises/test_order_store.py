@@ -1,0 +1,133 @@
+#!/usr/bin/env python3
+"""Promises D1 and D17: the order of system calls. Before each answer, in this order and each one ended: the record was
+written to a volume, that volume was synced, the engine's pages were synced, its meta page was written to a descriptor
+that syncs (O_DSYNC). A volume's first record comes after its file and its folder were synced; so does a big blob's.
+
+Exit status 77: skipped, because this place does not allow tracing."""
+import pathlib
+import re
+import subprocess
+import sys
+import tempfile
+
+CALLS = "write,pwrite64,writev,pwritev,pwritev2,fsync,fdatasync,openat,open"
+
+
+def events(text):
+    """(start line, end line, call, arguments, result) of each call, in order of their ends; -1 and None: unfinished."""
+    begun, out = {}, []
+    for at, line in enumerate(text.splitlines()):
+        m = re.match(r"^(\d+) +(.*)$", line)
+        if not m:
+            continue
+        pid, rest = m.groups()
+        resumed = re.match(r"^<\.\.\. (\w+) resumed>(.*)$", rest)
+        if resumed:
+            start, call, head = begun.pop(pid)
+            rest = head + resumed.group(2)
+        else:
+            call, start = rest.split("(", 1)[0], at
+            if rest.endswith("<unfinished ...>"):
+                begun[pid] = (at, call, rest[: -len("<unfinished ...>")])
+                continue
+        result = re.search(r"\) += (-?\d+)", rest)
+        if result:
+            out.append((start, at, call, rest, int(result.group(1))))
+    return out
+
+
+def path_of(args):
+    m = re.search(r"\(\d+<([^>]*)>", args)
+    return m.group(1) if m else ""
+
+
+class Order:
+    def __init__(self, found):
+        self.found = sorted(found)
+        self.runs, self.answers, self.big = {}, {}, None
+        self.meta_fds = set()
+        for start, end, call, args, result in self.found:
+            said = re.search(r'write\(1(?:<[^>]*>)?, "(\w+) (\d+)\\n"', args)
+            if said and said.group(1) == "run":
+                self.runs[int(said.group(2))] = start
+            elif said and said.group(1) == "answer":
+                self.answers[int(said.group(2))] = start
+            elif said and said.group(1) == "big":
+                self.big = start
+            if call in ("openat", "open") and "data.mdb" in args and "O_DSYNC" in args and result >= 0:
+                self.meta_fds.add(result)
+
+    def next(self, after, what):
+        """End of the first call that began after `after`, went well, and is what is looked for; with its path."""
+        for start, end, call, args, result in self.found:
+            if start > after and result >= 0 and what(call, args):
+                return end, path_of(args)
+        return None, ""
+
+    def check_answer(self, number):
+        after, answer = self.runs[number], self.answers[number]
+        end, volume = self.next(after, lambda c, a: c == "pwritev" and path_of(a).endswith(".vol"))
+        steps = [(end, "the record's write")]
+        end, _ = self.next(end or after, lambda c, a: c == "fdatasync" and path_of(a) == volume)
+        steps.append((end, f"fdatasync of {volume}"))
+        end, _ = self.next(end or after, lambda c, a: c in ("fdatasync", "fsync") and path_of(a).endswith("data.mdb"))
+        steps.append((end, "sync of the engine's pages"))
+        end, _ = self.next(end or after, lambda c, a: c == "pwrite64" and int(re.search(r"\((\d+)", a).group(1)) in self.meta_fds)
+        steps.append((end, "synced write of the engine's meta page"))
+        for end, name in steps:
+            if end is None or end >= answer:
+                return f"intent {number}: answered at line {answer}, but {name} ended at {end}"
+        return None
+
+    def check_volume(self, volume):
+        first, _ = self.next(-1, lambda c, a: c == "pwritev" and path_of(a) == volume)
+        folder = str(pathlib.Path(volume).parent)
+        made = next((e for s, e, c, a, r in self.found if c == "openat" and f'"{pathlib.Path(volume).name}"' in a
+                     and "O_CREAT" in a and r >= 0), None)
+        file_synced, _ = self.next(made, lambda c, a: c == "fsync" and path_of(a) == volume)
+        folder_synced, _ = self.next(file_synced or made, lambda c, a: c == "fsync" and path_of(a) == folder)
+        if not file_synced or not folder_synced or folder_synced >= first:
+            return f"{volume}: first record at {first}, file synced at {file_synced}, folder at {folder_synced}"
+        return None
+
+    def check_big(self):
+        file_synced, path = self.next(-1, lambda c, a: c == "fsync" and "/big/" in path_of(a))
+        folder_synced, _ = self.next(file_synced or -1, lambda c, a: c == "fsync" and path_of(a).endswith("/big"))
+        if not file_synced or not folder_synced or folder_synced >= self.runs[1000]:
+            return f"big blob: joined its group at {self.runs[1000]}, file synced at {file_synced}, folder at {folder_synced}"
+        return None
+
+
+def main():
+    program = sys.argv[1]
+    with tempfile.TemporaryDirectory(prefix="posthouse-order-") as folder:
+        log = pathlib.Path(folder) / "strace"
+        store = pathlib.Path(folder) / "store"
+        store.mkdir()
+        try:
+            run = subprocess.run(["strace", "-f", "-y", "-o", str(log), "-e", f"trace={CALLS}", program, str(store)],
+                                 capture_output=True, text=True, timeout=100)
+        except FileNotFoundError:
+            print("skipped: strace is not installed")
+            return 77
+        if "ptrace" in run.stderr or "PTRACE" in run.stderr:
+            print("skipped: tracing is not allowed here:", run.stderr.splitlines()[0])
+            return 77
+        if run.returncode != 0:
+            print(run.stderr)
+            return 1
+        order = Order(events(log.read_text(errors="replace")))
+    bad = [order.check_answer(n) for n in sorted(order.answers)]
+    volumes = {path_of(a) for _, _, c, a, _ in order.found if c == "pwritev" and path_of(a).endswith(".vol")}
+    bad += [order.check_volume(v) for v in sorted(volumes)]
+    bad.append(order.check_big())
+    bad = [b for b in bad if b]
+    print("\n".join(bad) if bad else f"{len(order.answers)} answers, {len(volumes)} volumes, in order")
+    if len(order.answers) != 31 or len(volumes) < 3:
+        print(f"too little seen: {len(order.answers)} answers, {len(volumes)} volumes")
+        return 1
+    return 1 if bad else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -220,6 +220,8 @@ int mailbox_entry_seek(struct mailbox_entry_scan *sc, uint32_t uid, const struct
 		sc->from = uid;
 	if (sc->from > sc->to)
 		sc->done = true;
+	if (sc->at > 0 && sc->entries[sc->at - 1].uid >= sc->from)
+		sc->at--; /* the one that showed the caller the end of what it wanted before */
 	bool here = sc->at < sc->n && sc->entries[sc->n - 1].uid >= sc->from;
 	if (!here && !sc->done && seek_block(sc, sc->from, e) < 0)
 		return -1;

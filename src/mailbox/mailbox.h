@@ -117,7 +117,8 @@ int mailbox_entry_open(struct store_snap *snap, uint32_t account, uint32_t mailb
 	uint32_t uid_to, struct mailbox_entry_scan *ret, err *e); /* 0 or -1 */
 /* 1, 0 at the end, -1. The entry stays valid until the next call. */
 int mailbox_entry_next(struct mailbox_entry_scan *sc, const struct mailbox_entry **ret, err *e);
-/* The same for the next entry with uid >= the given one: jumps over blocks without reading them. */
+/* The same for the next entry with uid >= the given one, the present one too: jumps over blocks without
+ * reading them. */
 int mailbox_entry_seek(struct mailbox_entry_scan *sc, uint32_t uid, const struct mailbox_entry **ret, err *e);
 void mailbox_entry_close(struct mailbox_entry_scan *sc);
 int mailbox_entry_get(struct store_snap *snap, uint32_t account, uint32_t mailbox, uint32_t uid,

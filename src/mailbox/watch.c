@@ -18,6 +18,7 @@ struct pending { /* open addressing by (account, mailbox); account 0: free */
 
 struct table {
 	struct pending slot[SLOTS];
+	uint16_t used[PENDING]; /* the slots that are taken, in the order they were */
 	unsigned n;
 	bool all;
 };
@@ -92,7 +93,8 @@ static void call_all(struct watch_loop *l)
 
 static void drain(struct loop_message *m)
 {
-	struct watch_loop *l = (struct watch_loop *)((char *)m - offsetof(struct watch_loop, message));
+	struct watch_loop *l =
+		(struct watch_loop *)(void *)((char *)m - offsetof(struct watch_loop, message));
 	pthread_mutex_lock(&l->lock);
 	struct table *t = l->filling;
 	l->filling = l->draining;
@@ -102,10 +104,14 @@ static void drain(struct loop_message *m)
 	if (t->all)
 		call_all(l);
 	else
-		for (size_t i = 0; i < SLOTS && t->n; i++)
-			if (t->slot[i].account)
-				call(l, t->slot[i].account, t->slot[i].mailbox, t->slot[i].modseq);
-	memset(t, 0, sizeof *t);
+		for (unsigned i = 0; i < t->n; i++) {
+			const struct pending *p = &t->slot[t->used[i]];
+			call(l, p->account, p->mailbox, p->modseq);
+		}
+	for (unsigned i = 0; i < t->n; i++)
+		t->slot[t->used[i]] = (struct pending){0};
+	t->n = 0;
+	t->all = false;
 }
 
 struct watch_loop *watchers_add_loop(struct watchers *w, struct loop *loop)
@@ -175,7 +181,7 @@ static void fill(struct table *t, const struct store_note *note)
 		return;
 	}
 	t->slot[at] = (struct pending){note->account, note->mailbox, note->modseq};
-	t->n++;
+	t->used[t->n++] = (uint16_t)at;
 }
 
 void watchers_on_group(void *arg, const struct store_note *notes, size_t n)
@@ -185,7 +191,8 @@ void watchers_on_group(void *arg, const struct store_note *notes, size_t n)
 		return;
 	for (size_t i = 0; i < w->n; i++) {
 		struct watch_loop *l = w->loop[i];
-		/* Who begins to watch just now reads its snapshot after that, and the group is in it already. */
+		/* Who begins to watch just now reads its snapshot after that, and the group is in it already.
+		 */
 		if (atomic_load(&l->watching) == 0)
 			continue;
 		pthread_mutex_lock(&l->lock);

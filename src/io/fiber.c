@@ -446,16 +446,6 @@ void fiber_allow_park(void)
 	}
 }
 
-int fiber_join(struct fiber *f, uint64_t deadline)
-{
-	f->joiner = fiber_self();
-	int rc = fiber_park(deadline);
-
-	if (rc < 0)
-		f->joiner = NULL;
-	return rc;
-}
-
 static uint64_t clock_us(void)
 {
 	struct timespec t;
@@ -467,8 +457,6 @@ static uint64_t clock_us(void)
 static void bury(struct loop *l, struct fiber *f)
 {
 	heap_remove(l, f);
-	if (f->joiner)
-		fiber_wake(f->joiner);
 	if (f->next)
 		f->next->prev = f->prev;
 	if (f->prev)
@@ -532,22 +520,26 @@ void fibers_run_ready(struct loop *l)
 	}
 }
 
-/* The part of a parked stack below its pages in use goes back to the system. */
+/*
+ * The part of a parked stack below its pages in use goes back to the system; not where a sanitizer or the census keeps
+ * its books on it.
+ */
 static void trim(const struct fiber *f, const char *sp)
 {
+#if defined(WITH_ASAN) || defined(POSTHOUSE_CENSUS)
+	(void)f;
+	(void)sp;
+#else
 	uintptr_t low = (uintptr_t)f->base, high = ((uintptr_t)sp - 256) & ~(uintptr_t)(PAGE - 1);
 
 	if (high > low)
 		madvise(f->base, high - low, MADV_DONTNEED);
+#endif
 }
 
 void fiber_trim_stack(void)
 {
-#if !defined(WITH_ASAN) && !defined(POSTHOUSE_CENSUS)
-	const struct fiber *f = fiber_self();
-
-	trim(f, __builtin_frame_address(0));
-#endif
+	trim(fiber_self(), __builtin_frame_address(0));
 }
 
 void fibers_sweep(struct loop *l)
@@ -555,9 +547,7 @@ void fibers_sweep(struct loop *l)
 	for (struct fiber *f = l->all; f; f = f->next) {
 		if (!f->parked || f->trimmed || l->now - f->parked_since < TRIM_AFTER_MS)
 			continue;
-#if !defined(WITH_ASAN) && !defined(POSTHOUSE_CENSUS)
 		trim(f, f->sp);
-#endif
 		f->trimmed = true;
 	}
 }

@@ -45,9 +45,6 @@ PARKS int fiber_yield(void); /* lets the others run once */
 void fiber_forbid_park(void);
 void fiber_allow_park(void);
 
-/* Waits until f has ended (join). f must not be waited for twice. */
-PARKS int fiber_join(struct fiber *f, uint64_t deadline);
-
 /* Gives the unused part of the stack back to the system; streams call it before a long park. */
 void fiber_trim_stack(void);
 

@@ -235,6 +235,8 @@ static void on_ready(uv_poll_t *h, int status, int events)
 	bool error = status < 0 || (events & (UV_DISCONNECT | UV_PRIORITIZED));
 	bool in = error || (events & UV_READABLE), out = error || (events & UV_WRITABLE);
 
+	if (status < 0)
+		w->on = 0; /* libuv has stopped it by itself: who waits again must start it again */
 	if (in && w->reader)
 		fiber_wake(w->reader);
 	if (out && w->writer)

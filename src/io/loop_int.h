@@ -13,7 +13,6 @@ struct fiber {
 	void *arg;
 	struct fiber *next_ready;
 	struct fiber *next, *prev; /* all fibers of the loop */
-	struct fiber *joiner;
 	uint64_t deadline;     /* of the present park */
 	uint64_t parked_since; /* ms */
 	uint32_t heap_at;      /* place in the deadline heap + 1; 0: not there */

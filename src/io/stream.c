@@ -413,6 +413,23 @@ bool stream_waiting(const struct stream *s)
 	return s->waiting;
 }
 
+/*
+ * Closing a socket with unread input sends a reset, which may overtake our last words: what the client still sends is
+ * read and dropped, for a while.
+ */
+static void linger(struct stream *s)
+{
+	char drop[2048];
+	ssize_t n = -EAGAIN;
+	bool pending = s->in_n > 0 || (s->is_socket && !s->ended && recv(s->fd, drop, 1, MSG_PEEK | MSG_DONTWAIT) > 0);
+
+	while (pending && !s->error && n != 0) {
+		n = recv(s->fd, drop, sizeof drop, MSG_DONTWAIT);
+		if (n < 0 && (errno != EAGAIN || wait_ready(s, false) < 0))
+			break;
+	}
+}
+
 void stream_close(struct stream *s)
 {
 	if (!s)
@@ -426,6 +443,7 @@ void stream_close(struct stream *s)
 	}
 	if (s->is_socket)
 		shutdown(s->fd, SHUT_WR);
+	linger(s);
 	stream_free(s);
 }
 

@@ -33,7 +33,7 @@ static void on_recipient(struct channel_request *r, void *arg)
 		return;
 	}
 	e->answered++;
-	struct msg_recipient_reply a = {.verdict = (uint8_t)m.account, .text = m.local};
+	struct msg_recipient_reply a = {.verdict = (uint8_t)m.size, .queue_id = slice_sub(m.local, 0, 16)};
 	msg_recipient_answer(r, &a);
 }
 
@@ -85,14 +85,14 @@ static void close_ends(struct ends *e)
 
 static int ask(struct ends *e, uint32_t account, slice local, err *why)
 {
-	struct msg_recipient m = {.account = account, .local = local, .domain = S("example.test")};
+	struct msg_recipient m = {.size = account, .local = local, .domain = S("example.test")};
 	struct msg_recipient_reply r;
 	struct channel_answer hold;
 	int rc = ask_recipient(e->front, &m, &r, &hold, loop_now() + 5000, why);
 
 	if (rc == 0) {
 		assert_int_equal(r.verdict, account & 255);
-		assert_true(slice_eq(r.text, local));
+		assert_true(slice_eq(r.queue_id, local));
 		channel_answer_free(&hold);
 	}
 	return rc;
@@ -180,7 +180,7 @@ static void garbles(void *arg)
 	static const struct {
 		const char *bytes;
 		size_t n;
-	} frames[] = {{"x", 1}, {"\0\0\0\0\0\0\0\1", 8}, {"\xff\xff\0\0\0\0\0\1", 8}, {"\0\x0c\0\0\0\0\0\1zz", 10}};
+	} frames[] = {{"x", 1}, {"\0\0\0\0\0\0\0\1", 8}, {"\xff\xff\0\0\0\0\0\1", 8}, {"\0\x10\0\0\0\0\0\1zz", 10}};
 
 	(void)arg;
 	for (size_t i = 0; i < sizeof frames / sizeof *frames; i++) {

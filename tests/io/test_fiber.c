@@ -17,6 +17,7 @@ struct trace {
 	struct fiber *one, *two;
 	struct fiber_signal signal;
 	int rc;
+	bool ended;
 };
 
 static void note(struct trace *t, const char *word)
@@ -38,6 +39,7 @@ static void first(void *arg)
 	t->rc = fiber_park(FOREVER);
 	note(t, t->rc == -ECANCELED ? "c" : "?");
 	note(t, fiber_sleep(1) == -ECANCELED ? "c" : "?");
+	t->ended = true;
 }
 
 static void second(void *arg)
@@ -50,7 +52,8 @@ static void second(void *arg)
 	fiber_wake(t->one);
 	fiber_yield();
 	fiber_cancel(t->one);
-	assert_int_equal(fiber_join(t->one, FOREVER), 0);
+	while (!t->ended)
+		fiber_yield();
 	note(t, "3");
 }
 

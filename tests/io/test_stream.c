@@ -104,10 +104,10 @@ static void test_lines(void **state)
 static void endless(void *arg)
 {
 	struct stream *io = arg;
-	char block[8192];
+	char block[4096];
 
 	memset(block, 'a', sizeof block);
-	for (int i = 0; i < 1000; i++)
+	for (int i = 0; i < 2000; i++)
 		stream_write(io, slice_make(block, sizeof block));
 	stream_write(io, S("\r\nnext\r\n"));
 	stream_close(io);

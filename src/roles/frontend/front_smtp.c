@@ -149,6 +149,8 @@ static int on_begin(void *ctx, const struct smtp_envelope *env, err *e)
 	smtp_received_format(&head, env, id_text(s, id), now);
 	int rc = head.failed ? err_set(e, ERR_TEMP, "no memory") : front_content_write(&s->content, buf_slice(&head), e);
 	buf_free(&head);
+	if (rc < 0) /* neither end nor abort is called then */
+		front_content_end(&s->content);
 	return rc;
 }
 

@@ -62,13 +62,10 @@ static int write_failed(err *e)
 	return err_sys(e, ERR_IO, "write of a large message");
 }
 
-static int copy(struct store_big *b, int from, int to, err *e)
+static int copy(struct store_big *b, int from, int to, char chunk[COPY_CHUNK], err *e)
 {
-	AUTO_FREE char *chunk = malloc(COPY_CHUNK);
 	uint64_t at = 0;
 
-	if (!chunk)
-		return err_set(e, ERR_TEMP, "out of memory");
 	while (at < b->length) {
 		size_t n = b->length - at < COPY_CHUNK ? (size_t)(b->length - at) : COPY_CHUNK;
 
@@ -98,7 +95,10 @@ static int finish(struct store_big *b, int from, err *e)
 	AUTO_FD fd = openat(s->big_fd, name, O_CREAT | O_EXCL | O_RDWR | O_CLOEXEC, 0600);
 	if (fd < 0)
 		return write_failed(e);
-	if (copy(b, from, fd, e) < 0)
+	char *chunk = malloc(COPY_CHUNK);
+	int rc = chunk ? copy(b, from, fd, chunk, e) : err_set(e, ERR_TEMP, "out of memory");
+	free(chunk);
+	if (rc < 0)
 		return -1;
 	if (fsync(fd) < 0)
 		return err_sys(e, ERR_IO, "sync of a large message");

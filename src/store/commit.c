@@ -41,8 +41,10 @@ static int write_all(int fd, struct iovec *v, uint32_t n, uint64_t at, err *e)
 
 		if (rc < 0 && errno == EINTR)
 			continue;
-		if (rc <= 0)
+		if (rc < 0)
 			return err_sys(e, ERR_IO, "write to the volume");
+		if (rc == 0)
+			return err_set(e, ERR_IO, "write to the volume: nothing was taken");
 		at += (uint64_t)rc;
 		for (size_t left = (size_t)rc; left > 0;) {
 			size_t step = left < v->iov_len ? left : v->iov_len;

@@ -10,9 +10,10 @@
 #include <sys/stat.h>
 
 #define FILES_IDLE 128 /* open volumes that nobody reads: 128 GiB of mail without a second open() */
-#define ZERO_CHUNK                                                                                           \
-	(256u * 1024) /* written out at once: a flush of the commit thread waits for at most one             \
-		       */
+/* Zeroes written out at once: a flush of the commit thread waits for at most so much. */
+#define ZERO_PIECE  (32u * 1024)
+#define ZERO_PIECES 8
+#define ZERO_CHUNK  (ZERO_PIECE * ZERO_PIECES)
 
 void volume_name(uint32_t volume, char ret[16])
 {
@@ -55,27 +56,34 @@ static int zero_failed(err *e)
 	return err_sys(e, ERR_IO, "zero-filling a file ahead of use");
 }
 
+static ssize_t write_zeroes(int fd, size_t n, uint64_t at)
+{
+	static const char zeroes[ZERO_PIECE];
+	struct iovec v[ZERO_PIECES];
+	int pieces = 0;
+
+	for (size_t left = n; left > 0; left -= v[pieces++].iov_len)
+		v[pieces] = (struct iovec){(void *)(uintptr_t)zeroes, left < ZERO_PIECE ? left : ZERO_PIECE};
+	return pwritev(fd, v, pieces, (off_t)at);
+}
+
 int file_zero(int fd, uint64_t from, uint64_t to, err *e)
 {
+	const unsigned through =
+		SYNC_FILE_RANGE_WAIT_BEFORE | SYNC_FILE_RANGE_WRITE | SYNC_FILE_RANGE_WAIT_AFTER;
+
 	if (from >= to)
 		return 0;
 	/* Allocation first: what is written later cannot meet a full disk. Not every file system can. */
 	if (fallocate(fd, 0, (off_t)from, (off_t)(to - from)) < 0 && errno != EOPNOTSUPP && errno != EINTR)
 		return zero_failed(e);
-	AUTO_FREE char *zeroes = calloc(1, ZERO_CHUNK);
-	if (!zeroes)
-		return err_set(e, ERR_TEMP, "out of memory");
 	for (uint64_t at = from; at < to;) {
 		size_t n = to - at < ZERO_CHUNK ? (size_t)(to - at) : ZERO_CHUNK;
-		ssize_t rc = pwrite(fd, zeroes, n, (off_t)at);
+		ssize_t rc = write_zeroes(fd, n, at);
 
 		if (rc < 0 && errno == EINTR)
 			continue;
-		if (rc <= 0)
-			return zero_failed(e);
-		if (sync_file_range(fd, (off_t)at, rc,
-			    SYNC_FILE_RANGE_WAIT_BEFORE | SYNC_FILE_RANGE_WRITE |
-				    SYNC_FILE_RANGE_WAIT_AFTER) < 0)
+		if (rc <= 0 || sync_file_range(fd, (off_t)at, rc, through) < 0)
 			return zero_failed(e);
 		at += (uint64_t)rc;
 	}

@@ -34,6 +34,7 @@ struct replay {
 	int fd;
 	struct record record; /* found last */
 	char *bytes;          /* its bytes */
+	char *chunk;          /* CHUNK bytes to read into */
 	size_t cap;
 };
 
@@ -138,19 +139,16 @@ static bool all_zero(const char *p, size_t n)
  */
 static int search(struct replay *r, uint64_t at, uint64_t *ret_at, uint64_t *ret_quiet, err *e)
 {
-	AUTO_FREE char *chunk = malloc(CHUNK);
 	uint64_t quiet = at;
 
-	if (!chunk)
-		return err_set(e, ERR_TEMP, "out of memory");
 	while (at < r->size && (r->volume < r->last || at < quiet + QUIET)) {
 		size_t n = r->size - at < CHUNK ? (size_t)(r->size - at) : CHUNK;
 
-		if (read_exact(r->fd, at, chunk, n, e) < 0)
+		if (read_exact(r->fd, at, r->chunk, n, e) < 0)
 			return -1;
 		for (size_t i = 0; i < n; i += VOLUME_SECTOR) {
 			struct record_head h;
-			slice sector = slice_sub(slice_make(chunk, n), i, VOLUME_SECTOR);
+			slice sector = slice_sub(slice_make(r->chunk, n), i, VOLUME_SECTOR);
 
 			if (all_zero(sector.p, sector.n))
 				continue;
@@ -177,21 +175,20 @@ static int search(struct replay *r, uint64_t at, uint64_t *ret_at, uint64_t *ret
 static int keep_copy(struct replay *r, uint64_t from, uint64_t to, err *e)
 {
 	struct store *s = r->s;
-	AUTO_FREE char *chunk = malloc(CHUNK);
 	char name[64];
 
 	snprintf(name, sizeof name, "corrupt/%08" PRIx32 "-%" PRIu64 ".bin", r->volume, from);
 	if (mkdirat(s->dir_fd, "corrupt", 0700) < 0 && errno != EEXIST)
 		return err_sys(e, ERR_IO, "folder \"corrupt\"");
 	AUTO_FD fd = openat(s->dir_fd, name, O_CREAT | O_TRUNC | O_WRONLY | O_CLOEXEC, 0600);
-	if (fd < 0 || !chunk)
+	if (fd < 0)
 		return err_sys(e, ERR_IO, "copy of a damaged place");
 	for (uint64_t at = from; at < to;) {
 		size_t n = to - at < CHUNK ? (size_t)(to - at) : CHUNK;
 
-		if (read_exact(r->fd, at, chunk, n, e) < 0)
+		if (read_exact(r->fd, at, r->chunk, n, e) < 0)
 			return -1;
-		if (write(fd, chunk, n) != (ssize_t)n)
+		if (write(fd, r->chunk, n) != (ssize_t)n)
 			return err_sys(e, ERR_IO, "copy of a damaged place");
 		at += n;
 	}
@@ -457,12 +454,13 @@ static int recover(struct replay *r, uint64_t *ret_filled, err *e)
 
 int store_recover(struct store *s, uint64_t *ret_filled, err *e)
 {
-	struct replay r = {.s = s, .fd = -1};
-	int rc = recover(&r, ret_filled, e);
+	struct replay r = {.s = s, .fd = -1, .chunk = malloc(CHUNK)};
+	int rc = r.chunk ? recover(&r, ret_filled, e) : err_set(e, ERR_TEMP, "out of memory");
 
 	if (r.fd >= 0)
 		close(r.fd);
 	free(r.bytes);
+	free(r.chunk);
 	atomic_store(&s->next_id, s->state.next_id);
 	return rc;
 }

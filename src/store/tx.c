@@ -297,7 +297,7 @@ static int volume_lost(struct store_tx *tx, uint32_t volume, uint64_t n, err *e)
 {
 	uint8_t key[VOLUME_KEY], value[VOLUME_VALUE];
 	struct volume_row row;
-	slice v;
+	slice v = {0};
 
 	if (volume == tx->state.volume) {
 		tx->state.live -= n < tx->state.live ? n : tx->state.live;
@@ -318,7 +318,7 @@ int store_tx_blob_drop(struct store_tx *tx, uint64_t blob, err *e)
 {
 	uint8_t key[BLOB_KEY];
 	struct blob_row row;
-	slice v;
+	slice v = {0};
 
 	blob_key(blob, key);
 	int rc = store_tx_get(tx, slice_make(key, sizeof key), &v, e);

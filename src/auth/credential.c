@@ -10,7 +10,6 @@
 #include <assert.h>
 #include <errno.h>
 #include <lmdb.h>
-#include <malloc.h>
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
 #include <stdlib.h>
@@ -105,8 +104,6 @@ struct credentials *credentials_open(const char *folder, unsigned threads, err *
 	struct credentials *c = calloc(1, sizeof *c);
 
 	assert(threads >= 1 && threads <= LIMIT_HASH_THREADS);
-	/* malloc would raise its threshold after the first hash and keep 19 MiB a thread for ever */
-	mallopt(M_MMAP_THRESHOLD, 1 << 20);
 	if (!c)
 		goto no_memory;
 	c->threads = threads;

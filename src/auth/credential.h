@@ -18,8 +18,8 @@ struct credentials;
 
 /*
  * Opens or makes the store in `folder` (relative to the working directory; it must be there). threads: the
- * pool's, which bounds the hashes at once (1 to LIMIT_HASH_THREADS). Fixes malloc's mmap threshold, so that a
- * hash's memory goes back to the system. NULL: err; ERR_CORRUPT when the store is of a newer version.
+ * pool's, which bounds the hashes at once (1 to LIMIT_HASH_THREADS).
+ * NULL: err; ERR_CORRUPT when the store is of a newer version.
  */
 MUST_USE struct credentials *credentials_open(const char *folder, unsigned threads, err *e);
 void credentials_close(struct credentials *c); /* no call may be under way; NULL is fine */

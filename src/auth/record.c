@@ -5,6 +5,7 @@
 #include <argon2.h>
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
+#include <sys/mman.h>
 
 /* OWASP's and RFC 9106's second choice: 33 ms here; raise it and new secrets get it, old ones keep theirs. */
 #define ARGON_MEMORY_KIB 19456
@@ -122,10 +123,49 @@ bool scram_derive(slice secret, struct verifier_scram *v)
 	return ok;
 }
 
+/*
+ * A hash's memory comes straight from the system and goes back at once: malloc would keep it (78 MiB after
+ * four). Huge pages save the 4,864 page faults, a third of the time.
+ */
+static int take_memory(uint8_t **ret, size_t n)
+{
+	void *p = mmap(NULL, n, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	*ret = p == MAP_FAILED ? NULL : p;
+	if (*ret)
+		(void)madvise(p, n, MADV_HUGEPAGE);
+	return *ret ? ARGON2_OK : ARGON2_MEMORY_ALLOCATION_ERROR;
+}
+
+static void give_memory(uint8_t *p, size_t n)
+{
+	munmap(p, n);
+}
+
+/* The library's types want pointers to what it does not change; it does not clear the secret without being
+ * told to. */
 static bool argon(const struct verifier_argon2id *v, slice secret, uint8_t hash[HASH_SIZE])
 {
-	return argon2id_hash_raw(v->passes, v->memory_kib, v->lanes, secret.p, secret.n, v->salt, SALT_SIZE,
-		       hash, HASH_SIZE) == ARGON2_OK;
+	uint8_t salt[SALT_SIZE];
+	argon2_context c = {
+		.out = hash,
+		.outlen = HASH_SIZE,
+		.pwd = (uint8_t *)(uintptr_t)secret.p,
+		.pwdlen = (uint32_t)secret.n,
+		.salt = salt,
+		.saltlen = SALT_SIZE,
+		.t_cost = v->passes,
+		.m_cost = v->memory_kib,
+		.lanes = v->lanes,
+		.threads = 1,
+		.version = ARGON2_VERSION_13,
+		.allocate_cbk = take_memory,
+		.free_cbk = give_memory,
+		.flags = ARGON2_DEFAULT_FLAGS,
+	};
+
+	memcpy(salt, v->salt, sizeof salt);
+	return argon2_ctx(&c, Argon2_id) == ARGON2_OK;
 }
 
 int record_make(slice secret, struct record *ret)

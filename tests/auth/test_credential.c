@@ -10,8 +10,8 @@
 #include "io/loop.h"
 #include "io/worker.h"
 #include "limits.h"
+#include <argon2.h>
 #include <errno.h>
-#include <malloc.h>
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
 #include <setjmp.h>
@@ -110,6 +110,24 @@ static void test_scram(void **state)
 	buf_free(&salt);
 	buf_free(&proof);
 	buf_free(&signature);
+}
+
+/* The same hash as the library's plain call gives. */
+static void test_argon(void **state)
+{
+	struct record r = sample();
+
+	(void)state;
+	r.argon.passes = 2;
+	memcpy(r.argon.salt, "somesalt16bytes!", SALT_SIZE);
+	assert_int_equal(
+		argon2id_hash_raw(2, 64, 1, "password", 8, "somesalt16bytes!", 16, r.argon.hash, HASH_SIZE),
+		0);
+	assert_int_equal(record_check(&r, S("password")), 1);
+	assert_int_equal(record_check(&r, S("passwore")), 0);
+	assert_int_equal(record_check(&r, S("password\0")), 0);
+	r.argon.salt[0]++;
+	assert_int_equal(record_check(&r, S("password")), 0);
 }
 
 static void test_memory(void **state)
@@ -467,6 +485,7 @@ int main(void)
 		cmocka_unit_test(test_record),
 		cmocka_unit_test(test_record_costs),
 		cmocka_unit_test(test_scram),
+		cmocka_unit_test(test_argon),
 		cmocka_unit_test(test_memory),
 		cmocka_unit_test(test_talk),
 		cmocka_unit_test(test_reopen),

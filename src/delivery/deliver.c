@@ -63,21 +63,10 @@ static int forget_ids(struct account_tx *a, err *e)
 	struct key prefix = key_kind(a->id, KEY_DELIVERY);
 	int64_t oldest = store_tx_now_us(a->tx) / 1000 - INT64_C(86400000) * LIMIT_DELIVERY_ID_DAYS;
 	for (unsigned i = 0; i < FORGET_STEP; i++) {
-		struct store_scan sc;
-		struct key k = {.n = 0};
-		slice key, value;
-		if (store_tx_scan(a->tx, KEY_SLICE(prefix), &sc, e) < 0)
-			return -1;
-		int rc = store_scan_seek(&sc, KEY_SLICE(prefix), &key, &value, e);
-		if (rc == 1 && key.n == prefix.n + 16) {
-			memcpy(k.b, key.p, key.n);
-			k.n = key.n;
-		}
-		store_scan_close(&sc);
-		if (rc < 0)
-			return -1;
-		if (k.n == 0 || (int64_t)(be64_get(k.b + prefix.n) >> 16) >= oldest)
-			return 0;
+		struct key_name k;
+		int rc = view_first(view_tx(a->tx), KEY_SLICE(prefix), &k, e);
+		if (rc <= 0 || (int64_t)(be64_get(k.b + prefix.n) >> 16) >= oldest)
+			return rc < 0 ? -1 : 0;
 		if (store_tx_del(a->tx, KEY_SLICE(k), e) < 0)
 			return -1;
 	}

@@ -134,18 +134,13 @@ static int domain_remove_run(struct store_tx *tx, void *arg, err *e)
 {
 	struct directory_job *job = arg;
 	struct domain_row d;
-	struct store_scan sc;
-	slice k, v;
+	struct key_name name;
 	if (get_domain(tx, job->domain, &d, e) < 0)
 		return -1;
 	struct key prefix = key_addresses(d.id), key = key_domain(d.id);
-	if (store_tx_scan(tx, KEY_SLICE(prefix), &sc, e) < 0)
-		return -1;
-	int rc = store_scan_seek(&sc, KEY_SLICE(prefix), &k, &v, e);
-	store_scan_close(&sc);
+	int rc = view_first(view_tx(tx), KEY_SLICE(prefix), &name, e);
 	if (rc == 1)
 		return err_set(e, ERR_CONFLICT, "the domain still has accounts or aliases");
-	struct key_name name;
 	key_domain_name(&name, d.name);
 	if (rc < 0 || store_tx_del(tx, KEY_SLICE(key), e) < 0)
 		return -1;

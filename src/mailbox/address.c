@@ -137,14 +137,9 @@ static int address_by_key(struct view v, uint32_t domain, slice local, struct ad
 static int first_domain(struct view v, struct domain_row *ret, err *e)
 {
 	struct key prefix = key_domains();
-	struct store_scan sc;
-	slice k, value;
-	if (view_scan(v, KEY_SLICE(prefix), &sc, e) < 0)
-		return -1;
-	int rc = store_scan_seek(&sc, KEY_SLICE(prefix), &k, &value, e);
-	uint32_t id = rc == 1 ? be32_get(k.p + k.n - 4) : 0;
-	store_scan_close(&sc);
-	return rc == 1 ? domain_by_id(v, id, ret, e) : rc;
+	struct key_name k;
+	int rc = view_first(v, KEY_SLICE(prefix), &k, e);
+	return rc == 1 ? domain_by_id(v, be32_get(k.b + k.n - 4), ret, e) : rc;
 }
 
 int address_lookup(struct view v, const struct address_canonical *a, struct address_found *ret, err *e)

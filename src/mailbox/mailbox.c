@@ -92,15 +92,9 @@ int folder_get(struct view v, uint32_t account, uint32_t mailbox, struct mailbox
 
 int folder_has_children(struct view v, uint32_t account, uint32_t mailbox, err *e)
 {
-	struct key_name prefix;
-	struct store_scan sc;
-	slice k, value;
+	struct key_name prefix, child;
 	key_name(&prefix, account, mailbox, (slice){0});
-	if (view_scan(v, KEY_SLICE(prefix), &sc, e) < 0)
-		return -1;
-	int rc = store_scan_seek(&sc, KEY_SLICE(prefix), &k, &value, e);
-	store_scan_close(&sc);
-	return rc;
+	return view_first(v, KEY_SLICE(prefix), &child, e);
 }
 
 int mailbox_get(struct store_snap *snap, uint32_t account, uint32_t mailbox, struct mailbox_row *ret, err *e)

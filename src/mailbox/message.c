@@ -299,8 +299,8 @@ int message_tx_drop(struct account_tx *a, uint64_t message, err *e)
 {
 	struct key key = key_message(a->id, message);
 	struct mailbox_message m;
-	struct store_scan sc;
-	slice k, v;
+	struct key_name other;
+	slice v;
 	int rc = store_tx_get(a->tx, KEY_SLICE(key), &v, e);
 	if (rc <= 0)
 		return rc;
@@ -312,10 +312,7 @@ int message_tx_drop(struct account_tx *a, uint64_t message, err *e)
 	key = key_summary(a->id, message);
 	if (store_tx_del(a->tx, KEY_SLICE(key), e) < 0 || store_tx_del(a->tx, KEY_SLICE(holder), e) < 0)
 		return -1;
-	if (store_tx_scan(a->tx, KEY_SLICE(prefix), &sc, e) < 0)
-		return -1;
-	rc = store_scan_seek(&sc, KEY_SLICE(prefix), &k, &v, e);
-	store_scan_close(&sc);
+	rc = view_first(view_tx(a->tx), KEY_SLICE(prefix), &other, e);
 	if (rc != 0)
 		return rc < 0 ? -1 : 0;
 	/* A blob that is lost already must not keep its message for ever. */

@@ -21,19 +21,9 @@ static int drop_due(struct account_tx *a, struct sweep_job *job, err *e)
 	struct key prefix = key_kind(a->id, KEY_DUE);
 	struct key now = key_due(a->id, store_tx_now_us(a->tx), UINT64_MAX);
 	for (unsigned i = 0; i < LIMIT_INTENT_MESSAGES; i++) {
-		struct store_scan sc;
-		slice k, v;
-		struct key due = {.n = 0};
-		if (store_tx_scan(a->tx, KEY_SLICE(prefix), &sc, e) < 0)
-			return -1;
-		int rc = store_scan_seek(&sc, KEY_SLICE(prefix), &k, &v, e);
-		bool is_due = rc == 1 && slice_cmp(k, KEY_SLICE(now)) <= 0 && k.n == prefix.n + 16;
-		if (is_due) {
-			memcpy(due.b, k.p, k.n);
-			due.n = k.n;
-		}
-		store_scan_close(&sc);
-		if (rc < 0 || !is_due)
+		struct key_name due;
+		int rc = view_first(view_tx(a->tx), KEY_SLICE(prefix), &due, e);
+		if (rc <= 0 || slice_cmp(KEY_SLICE(due), KEY_SLICE(now)) > 0)
 			return rc < 0 ? -1 : 0;
 		if (message_tx_drop(a, be64_get(due.b + due.n - 8), e) < 0 ||
 			store_tx_del(a->tx, KEY_SLICE(due), e) < 0)
@@ -73,7 +63,7 @@ static int find_removed(struct account_tx *a, uint32_t *ret, err *e)
 
 static int clear_mailbox(struct account_tx *a, struct sweep_job *job, err *e)
 {
-	uint32_t mailbox;
+	uint32_t mailbox = 0;
 	bool more;
 	int rc = find_removed(a, &mailbox, e);
 	if (rc == 0) {
@@ -101,28 +91,21 @@ static int clear_account(struct store_tx *tx, struct sweep_job *job, err *e)
 	for (size_t i = 0; i < COUNT_OF(kinds); i++) {
 		struct key prefix = key_kind(job->account, kinds[i]);
 		for (;;) {
-			struct store_scan sc;
-			slice k, v;
-			char kb[KV_KEY_MAX];
-			if (left-- == 0) {
-				job->more = true;
-				return 0;
-			}
-			if (store_tx_scan(tx, KEY_SLICE(prefix), &sc, e) < 0)
-				return -1;
-			int rc = store_scan_seek(&sc, KEY_SLICE(prefix), &k, &v, e);
-			size_t n = rc == 1 && k.n <= sizeof kb ? k.n : 0;
-			memcpy(kb, n ? k.p : "", n);
-			store_scan_close(&sc);
+			struct key_name k;
+			int rc = view_first(view_tx(tx), KEY_SLICE(prefix), &k, e);
 			if (rc < 0)
 				return -1;
 			if (rc == 0)
 				break;
+			if (left-- == 0) {
+				job->more = true;
+				return 0;
+			}
 			if (kinds[i] == KEY_MESSAGE) {
-				rc = message_tx_drop(&a, be64_get(kb + n - 8), e);
+				rc = message_tx_drop(&a, be64_get(k.b + k.n - 8), e);
 				job->messages++;
 			} else {
-				rc = store_tx_del(tx, slice_make(kb, n), e);
+				rc = store_tx_del(tx, KEY_SLICE(k), e);
 			}
 			if (rc < 0)
 				return -1;
@@ -163,15 +146,9 @@ static int has_due(struct store_snap *snap, uint32_t account, int64_t now_us, er
 {
 	struct key prefix = key_kind(account, KEY_DUE);
 	struct key now = key_due(account, now_us, UINT64_MAX);
-	struct store_scan sc;
-	slice k, v;
-	if (store_scan_open(snap, KEY_SLICE(prefix), &sc, e) < 0)
-		return -1;
-	int rc = store_scan_seek(&sc, KEY_SLICE(prefix), &k, &v, e);
-	if (rc == 1)
-		rc = slice_cmp(k, KEY_SLICE(now)) <= 0;
-	store_scan_close(&sc);
-	return rc;
+	struct key_name first;
+	int rc = view_first(view_snap(snap), KEY_SLICE(prefix), &first, e);
+	return rc == 1 ? slice_cmp(KEY_SLICE(first), KEY_SLICE(now)) <= 0 : rc;
 }
 
 /* Looks at the next accounts; l->account is one with something to do, 0 when none of them has. */

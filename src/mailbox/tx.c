@@ -109,32 +109,32 @@ int account_tx_change(
 	return rc;
 }
 
+/* Seconds at which the change of that row was made; 0 for a row that cannot be read. */
+static int64_t change_time(slice row)
+{
+	struct rd r = rd_of(row);
+	rd_u8(&r), rd_u8(&r), rd_var(&r);
+	return rd_u32(&r);
+}
+
 /* Removes a few change rows that are too old or too many; what they told is before change_floor then. */
 static int prune(struct account_tx *a, err *e)
 {
 	struct key prefix = key_kind(a->id, KEY_CHANGE);
 	int64_t oldest = store_tx_now_us(a->tx) / 1000000 - (int64_t)LIMIT_CHANGE_DAYS * 86400;
 	for (unsigned i = 0; i < PRUNE_STEP && a->row.changes; i++) {
-		struct store_scan sc;
-		slice k, v;
-		char kb[sizeof prefix.b];
-		if (store_tx_scan(a->tx, KEY_SLICE(prefix), &sc, e) < 0)
-			return -1;
-		int rc = store_scan_seek(&sc, KEY_SLICE(prefix), &k, &v, e);
-		size_t n = rc == 1 && k.n <= sizeof kb ? k.n : 0;
-		struct rd r = rd_of(rc == 1 ? v : (slice){0});
-		if (n)
-			memcpy(kb, k.p, n);
-		rd_u8(&r), rd_u8(&r), rd_var(&r);
-		int64_t at = rd_u32(&r);
-		store_scan_close(&sc);
-		if (rc <= 0 || n < prefix.n + 8)
-			return rc < 0 ? -1 : 0;
-		uint64_t modseq = be64_get(kb + prefix.n);
-		bool due = a->row.changes > LIMIT_CHANGES || (!r.bad && at < oldest);
+		struct key_name k;
+		slice v = {0};
+		int rc = view_first(view_tx(a->tx), KEY_SLICE(prefix), &k, e);
+		if (rc == 1)
+			rc = store_tx_get(a->tx, KEY_SLICE(k), &v, e);
+		if (rc <= 0)
+			return rc;
+		uint64_t modseq = be64_get(k.b + prefix.n);
+		bool due = a->row.changes > LIMIT_CHANGES || change_time(v) < oldest;
 		if (!due || modseq == a->modseq)
 			return 0;
-		if (store_tx_del(a->tx, slice_make(kb, n), e) < 0)
+		if (store_tx_del(a->tx, KEY_SLICE(k), e) < 0)
 			return -1;
 		a->row.changes--;
 		a->row.change_floor = modseq;

@@ -1,6 +1,7 @@
 /* One way to read for both sides: a snapshot (sessions) or the transaction of an intent (the commit thread).
  */
 #pragma once
+#include "mailbox/keys.h"
 #include "store/store.h"
 
 struct view {
@@ -28,3 +29,6 @@ static inline int view_scan(struct view v, slice prefix, struct store_scan *ret,
 {
 	return v.tx ? store_tx_scan(v.tx, prefix, ret, e) : store_scan_open(v.snap, prefix, ret, e);
 }
+
+/* The first key that starts with prefix, copied. 1, 0 there is none, -1. */
+int view_first(struct view v, slice prefix, struct key_name *ret, err *e);

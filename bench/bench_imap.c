@@ -1,6 +1,7 @@
 /*
- * IMAP on a mailbox of many messages (2 KiB each): bench_imap [MESSAGES]. The session runs on a fiber of this thread,
- * its client is a thread that reads what comes. Times are best of three.
+ * IMAP on a mailbox of many messages (2 KiB each): bench_imap [MESSAGES [COMMAND]], the one command or a
+ * choice. The session runs on a fiber of this thread, its client is a thread that reads what comes. Times are
+ * best of five.
  */
 #include "imap/session.h"
 #include "io/loop.h"
@@ -22,6 +23,7 @@ struct bench {
 	struct store *store;
 	struct mailbox_codec *codec;
 	uint32_t account, messages;
+	const char *only;
 	int fds[2];
 };
 
@@ -56,9 +58,12 @@ static void fill(struct bench *b)
 		for (uint32_t k = 0; k < BATCH; k++) {
 			uint32_t n = i + k;
 			int len = snprintf(texts[k], sizeof texts[k],
-				"Received: from a.example by mx.example.test with ESMTP id %u; Thu, 1 Jan 2026 00:00:00 +0000\r\n"
-				"From: \"Sender Number %u\" <sender%u@example.org>\r\nTo: Alice <alice@example.test>\r\n"
-				"Subject: message number %u of the bench\r\nDate: Thu, 01 Jan 2026 %02u:%02u:00 +0000\r\n"
+				"Received: from a.example by mx.example.test with ESMTP id %u; Thu, 1 Jan "
+				"2026 00:00:00 +0000\r\n"
+				"From: \"Sender Number %u\" <sender%u@example.org>\r\nTo: Alice "
+				"<alice@example.test>\r\n"
+				"Subject: message number %u of the bench\r\nDate: Thu, 01 Jan 2026 "
+				"%02u:%02u:00 +0000\r\n"
 				"Message-ID: <%u.%u@example.org>\r\nMIME-Version: 1.0\r\n"
 				"Content-Type: text/plain; charset=utf-8\r\n\r\n",
 				n, n % 997, n % 997, n, n % 24, n % 60, n, n * 7);
@@ -68,10 +73,12 @@ static void fill(struct bench *b)
 			slice text = slice_make(texts[k], (size_t)len);
 			summaries[k] = BUF_INIT(1 << 20);
 			must(mail_summary_make(text, &summaries[k], &e), &e);
-			batch[k] = (struct append_message){.content = {.bytes = text, .size = (uint32_t)text.n},
-				.summary = buf_slice(&summaries[k])};
+			batch[k] =
+				(struct append_message){.content = {.bytes = text, .size = (uint32_t)text.n},
+					.summary = buf_slice(&summaries[k])};
 		}
-		struct append a = {.account = b->account, .mailbox = MAILBOX_INBOX, .messages = batch, .n = BATCH};
+		struct append a = {
+			.account = b->account, .mailbox = MAILBOX_INBOX, .messages = batch, .n = BATCH};
 		must(mailbox_append(b->store, b->codec, &a, &e), &e);
 		for (uint32_t k = 0; k < BATCH; k++)
 			buf_free(&summaries[k]);
@@ -107,7 +114,8 @@ static uint64_t hear(int fd)
 		all += (uint64_t)n;
 		slice s = slice_make(got, kept + (size_t)n);
 		slice end = slice_skip(s, s.n > 600 ? s.n - 600 : 0);
-		if (slice_ends(s, S("\r\n")) && (slice_find(end, S("\r\na OK")) >= 0 || slice_starts(end, S("a OK"))))
+		if (slice_ends(s, S("\r\n")) &&
+			(slice_find(end, S("\r\na OK")) >= 0 || slice_starts(end, S("a OK"))))
 			return all;
 		kept = end.n;
 		memmove(got, end.p, end.n);
@@ -121,7 +129,7 @@ static void measure(int fd, const char *what)
 	uint64_t bytes = 0;
 
 	snprintf(line, sizeof line, "a %s\r\n", what);
-	for (int i = 0; i < 3; i++) {
+	for (int i = 0; i < 5; i++) {
 		double from = now();
 		put(fd, line);
 		bytes = hear(fd);
@@ -151,6 +159,12 @@ static void *client(void *arg)
 
 	hear(fd);
 	measure(fd, "SELECT INBOX");
+	if (b->only) {
+		measure(fd, b->only);
+		put(fd, "a LOGOUT\r\n");
+		hear(fd);
+		return NULL;
+	}
 	measure(fd, "NOOP");
 	measure(fd, "FETCH 1:* FLAGS");
 	measure(fd, "FETCH 1:* (UID FLAGS RFC822.SIZE)");
@@ -228,6 +242,7 @@ int main(int argc, char **argv)
 
 	if (argc > 1 && !slice_to_u32(slice_of(argv[1]), 10000000, &b.messages))
 		return 1;
+	b.only = argc > 2 ? argv[2] : NULL;
 	b.messages = (b.messages + BATCH - 1) / BATCH * BATCH;
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	if (!l || !mkdtemp(b.dir) || socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, b.fds) < 0)

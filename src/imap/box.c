@@ -7,7 +7,7 @@
 
 static void changed(struct watch *w, uint32_t mailbox, uint64_t modseq)
 {
-	struct imap_session *s = (struct imap_session *)((char *)w - offsetof(struct imap_session, watch));
+	struct imap_session *s = (void *)((char *)w - offsetof(struct imap_session, watch));
 
 	(void)mailbox;
 	(void)modseq;

@@ -1,3 +1,4 @@
+#include "base/encode.h"
 #include "imap/search.h"
 #include "limits.h"
 #include "mail/date.h"
@@ -55,6 +56,20 @@ static char *read_head(struct imap_item *item, uint64_t off, uint64_t len, size_
 	return p;
 }
 
+/* A quick look at the whole header at once: false is certain, true has to be looked at field by field. */
+static bool may_contain(slice header, slice needle)
+{
+	struct buf joined = BUF_INIT(LIMIT_IMAP_HEADER + 16);
+	bool may = !ascii_only(header) || slice_find(header, S("=?")) >= 0;
+
+	if (!may) {
+		mail_header_unfold(&joined, header);
+		may = joined.failed || contains(buf_slice(&joined), needle);
+	}
+	buf_free(&joined);
+	return may;
+}
+
 /* name empty: any field, its name too. */
 static int header_contains(
 	struct imap_item *item, const struct mail_part *part, slice name, slice needle, err *e)
@@ -66,6 +81,8 @@ static int header_contains(
 
 	if (!header)
 		return -1;
+	if (name.n == 0 && !may_contain(slice_make(header, n), needle))
+		return 0;
 	struct mail_header_scan scan = mail_header_begin(slice_make(header, n));
 	while (!found && mail_header_next(&scan, &field)) {
 		struct buf line = BUF_INIT(LIMIT_IMAP_HEADER + 16);

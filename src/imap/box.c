@@ -277,7 +277,7 @@ int imap_box_news(struct imap_session *s, bool expunges)
 	if (!s->box.open)
 		return 0;
 	if ((s->dirty || !s->watch_loop) && gather(s, &n, &e) < 0)
-		rc = -ENOMEM; /* the view would be wrong from here on: the session ends */
+		rc = imap_end_of(&e); /* the view would be wrong from here on: the session ends */
 	if (rc == 0 && expunges && uidset_count(&s->box.gone) > 0)
 		rc = tell_gone(s);
 	/* Flags of what the client knows; those of new messages it will fetch. */
@@ -285,7 +285,7 @@ int imap_box_news(struct imap_session *s, bool expunges)
 		struct imap_walk w = {.s = s, .uids = &n.flagged, .now = imap_tell_flags};
 
 		if (imap_walk_run(&w, &e) < 0)
-			rc = imap_answer_err(s, &e);
+			rc = imap_end_of(&e);
 	}
 	if (rc == 0)
 		rc = tell_added(s, &n.added);

@@ -90,11 +90,15 @@ int imap_cmd_idle(struct imap_session *s, struct imap_args *a)
 
 	memcpy(tag, s->command.tag.p, tag_n);
 	buf_addz(&s->out, "+ idling\r\n");
-	arena_reset(s->arena);
+	arena_free(s->arena);
+	s->arena = NULL;
 	stream_timeout(s->io, s->config->silence_ms);
 	int rc = wait_done(s);
 	if (rc < 0)
 		return rc;
+	s->arena = arena_new(LIMIT_IMAP_ARENA);
+	if (!s->arena)
+		return -ENOMEM;
 	s->command = (struct imap_command){.tag = arena_copy(s->arena, slice_make(tag, tag_n))};
 	ssize_t n = stream_read_line(s->io, LIMIT_IMAP_LOGIN_LINE, &line, NULL);
 	if (n < 0 && n != -EMSGSIZE)

@@ -10,6 +10,8 @@
 #define PATIENCE_MS 5000 /* silence after which a session gives back all memory it does not need */
 #define OUT_MAX                                                                                              \
 	4194304 /* responses of one block: a BODYSTRUCTURE and an ENVELOPE of LIMIT_MAIL_SUMMARY and more */
+_Static_assert(sizeof(struct imap_session) <= 2048, "a session that idles costs little");
+
 #define OUT_KEEP 16384
 
 /*
@@ -101,10 +103,17 @@ int imap_bad_args(struct imap_session *s, const struct imap_args *a)
 	return imap_answer(s, IMAP_BAD, "%s", a->why ? a->why : "the arguments are not as they should be");
 }
 
+int imap_end_of(const err *e)
+{
+	if (e->kind == ERR_CLOSED)
+		return -EPIPE;
+	return e->kind == ERR_TIMEOUT ? -ETIMEDOUT : e->kind == ERR_CANCELED ? -ECANCELED : -EIO;
+}
+
 int imap_answer_err(struct imap_session *s, const err *e)
 {
 	if (e->kind == ERR_CLOSED || e->kind == ERR_CANCELED || e->kind == ERR_TIMEOUT)
-		return e->kind == ERR_TIMEOUT ? -ETIMEDOUT : e->kind == ERR_CANCELED ? -ECANCELED : -EPIPE;
+		return imap_end_of(e);
 	if (e->kind == ERR_IO || e->kind == ERR_CORRUPT)
 		return imap_answer(s, IMAP_NO, "%sthe post house has a fault: the log says more",
 			imap_error_code(e->kind));
@@ -285,8 +294,8 @@ void imap_session_run(const struct imap_start *start)
 		(void)bye(s, "you said nothing for too long");
 	else if (rc == -ECANCELED)
 		(void)bye(s, "[UNAVAILABLE] the post house closes this session, come again");
-	else if (rc == -ENOMEM)
-		(void)bye(s, "[SERVERBUG] no memory");
+	else if (rc == -ENOMEM || rc == -EIO)
+		(void)bye(s, "[SERVERBUG] the post house has a fault");
 	imap_box_close(s);
 	uidset_free(&s->saved);
 	buf_free(&s->out);

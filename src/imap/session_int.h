@@ -88,6 +88,8 @@ int imap_bad_args(struct imap_session *s, const struct imap_args *a);
  * errno when the error means that the connection ended.
  */
 int imap_answer_err(struct imap_session *s, const err *e);
+/* The negative errno a session ends with for an error. */
+int imap_end_of(const err *e);
 
 /* Writes what is gathered in s->out. 0 or a negative errno. */
 PARKS int imap_send(struct imap_session *s);

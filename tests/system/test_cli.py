@@ -1,0 +1,331 @@
+"""The command line against a running post house, and its configuration."""
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+
+from harness import House, check, contains, equal, main, wait_until
+
+PROGRAM = ""
+USAGE, DATAERR, NOUSER, UNAVAILABLE, CONFIG = 64, 65, 67, 69, 78
+
+
+def listed(h, noun, *more):
+    return next(iter(h.cli(noun, "list", *more, "--json")["result"].values()))
+
+
+def shown(h, *words):
+    return h.cli(*words, "--json")["result"]
+
+
+def refused(h, *words, code=None):
+    """Exit status and JSON error of a command that must fail."""
+    got = h.cli_run(*words, "--json")
+    check(got.returncode != 0, " ".join(words), "succeeded")
+    if code is not None:
+        equal(got.returncode, code, " ".join(words))
+    error = json.loads(got.stdout)["error"]
+    check(error["message"] if isinstance(error, dict) else error, "an error without a text")
+    return got.returncode, error
+
+
+def test_status(h):
+    status = h.status()
+    equal(status["version"] != "", True)
+    equal(sorted(r["role"] for r in status["roles"]), ["auth", "backend", "frontend", "outbound", "resolver"])
+    for r in status["roles"]:
+        check(r["up"] and r["pid"] > 0 and r["restarts"] == 0, r)
+    equal(status["store"]["suspect"], False)
+    text = h.cli("status", text=True)
+    for word in ("frontend", "backend", "auth", "resolver", "outbound", "ROLE"):
+        contains(text, word)
+
+
+def test_status_of_none(h):
+    got = subprocess.run([PROGRAM, "status", "--dir", "/nonexistent/posthouse", "--json"], capture_output=True, text=True)
+    check(got.returncode in (2, CONFIG), got)
+    own_house = House(PROGRAM)
+    own_house.stop()
+    got = own_house.cli_run("status", "--json")
+    equal(got.returncode, 2, "exit status of status when nothing runs")
+    got = own_house.cli_run("domain", "list", "--json")
+    equal(got.returncode, UNAVAILABLE, "exit status of domain list when nothing runs")
+
+
+def test_version(h):
+    contains(h.cli("version", text=True), "posthouse 0.")
+    equal(shown(h, "version")["running"], shown(h, "version")["version"])
+
+
+def test_domains(h):
+    h.cli("domain", "add", "one.example", "--json")
+    contains([d["domain"] for d in listed(h, "domain")], "one.example")
+    equal(shown(h, "domain", "show", "one.example")["enabled"], True)
+    refused(h, "domain", "add", "one.example")
+    refused(h, "domain", "add", "not a domain")
+    h.cli("domain", "set", "one.example", "--disable", "--json")
+    equal(shown(h, "domain", "show", "one.example")["enabled"], False)
+    h.cli("domain", "set", "one.example", "--enable", "--json")
+    h.cli("account", "add", "x@one.example", "--password-stdin", "--json", stdin="long enough\n")
+    refused(h, "domain", "remove", "one.example", "--yes")
+    h.cli("account", "remove", "x@one.example", "--yes", "--json")
+    equal(shown(h, "domain", "remove", "one.example", "--dry-run") is not None, True)
+    contains([d["domain"] for d in listed(h, "domain")], "one.example")
+    h.cli("domain", "remove", "one.example", "--yes", "--json")
+    check("one.example" not in [d["domain"] for d in listed(h, "domain")], "a removed domain is listed")
+    refused(h, "domain", "show", "one.example")
+
+
+def test_accounts(h):
+    h.cli("account", "add", "carol@example.test", "--password-stdin", "--name", "Carol C", "--quota", "5MB", "--json",
+          stdin="first password\n")
+    row = shown(h, "account", "show", "carol@example.test")
+    equal((row["name"], row["quota"], row["enabled"]), ("Carol C", 5000000, True))
+    h.users["carol"] = "first password"
+    with h.imap("carol"):
+        pass
+    h.cli("account", "set", "carol@example.test", "--password-stdin", "--json", stdin="second password\n")
+    with h.imap(None) as t:
+        t.no('LOGIN carol "first password"', "AUTHENTICATIONFAILED")
+        t.ok('LOGIN carol "second password"')
+    h.cli("account", "set", "carol@example.test", "--quota", "none", "--name", "C", "--json")
+    equal(shown(h, "account", "show", "carol@example.test")["quota"], 0)
+    contains([a["account"] for a in listed(h, "account", "--domain", "example.test")], "carol@example.test")
+    refused(h, "account", "add", "carol@example.test", "--generate")
+    got = subprocess.run([PROGRAM, "account", "add", "dave@example.test", "--password-stdin", "--json", "--dir", h.dir],
+                         input="short\n", capture_output=True, text=True)
+    check(got.returncode != 0, "a password of five characters was taken")
+    made = shown(h, "account", "add", "dave@example.test", "--generate")["password"]
+    with h.imap(None) as t:
+        t.ok(f'LOGIN dave "{made}"')
+    refused(h, "account", "remove", "carol@example.test")  # no terminal, no --yes
+    h.cli("account", "remove", "carol@example.test", "--yes", "--json")
+    with h.imap(None) as t:
+        t.no('LOGIN carol "second password"')
+    with h.smtp() as t:
+        t.say("MAIL FROM:<a@example.org>", 250)
+        t.say("RCPT TO:<carol@example.test>", 550)
+    refused(h, "account", "show", "nobody@example.test")
+    refused(h, "account", "add", "x@unknown.example", "--generate")
+
+
+def test_disabled_account(h):
+    h.cli("account", "add", "erin@example.test", "--password-stdin", "--json", stdin="a long secret\n")
+    h.cli("account", "set", "erin@example.test", "--disable", "--json")
+    with h.imap(None) as t:
+        t.no('LOGIN erin "a long secret"')
+    h.cli("account", "set", "erin@example.test", "--enable", "--json")
+    with h.imap(None) as t:
+        t.ok('LOGIN erin "a long secret"')
+
+
+def test_aliases(h):
+    h.cli("alias", "add", "all@example.test", "alice@example.test", "bob@example.test", "--json")
+    row = shown(h, "alias", "show", "all@example.test")
+    equal(sorted(row["targets"]), ["alice@example.test", "bob@example.test"])
+    h.cli("alias", "set", "all@example.test", "bob@example.test", "--json")
+    equal(shown(h, "alias", "show", "all@example.test")["targets"], ["bob@example.test"])
+    h.cli("alias", "set", "all@example.test", "--owner", "alice@example.test", "--json")
+    equal(shown(h, "alias", "show", "all@example.test")["targets"], ["bob@example.test"])
+    contains([a["alias"] for a in listed(h, "alias")], "all@example.test")
+    refused(h, "alias", "add", "all@example.test", "alice@example.test")
+    refused(h, "alias", "add", "x@unknown.example", "alice@example.test")
+    h.cli("alias", "remove", "all@example.test", "--yes", "--json")
+    refused(h, "alias", "show", "all@example.test")
+
+
+def test_mailboxes(h):
+    h.cli("mailbox", "add", "alice@example.test", "Work/2024", "--json")
+    names = [m["mailbox"] for m in rows_of(h, "mailbox", "list", "alice@example.test")]
+    for name in ("INBOX", "Work", "Work/2024", "Drafts", "Sent", "Trash", "Junk", "Archive"):
+        contains(names, name)
+    h.cli("mailbox", "set", "alice@example.test", "Work/2024", "--rename", "Work/2025", "--json")
+    row = shown(h, "mailbox", "show", "alice@example.test", "Work/2025")
+    equal((row["messages"], row["unseen"]), (0, 0))
+    refused(h, "mailbox", "show", "alice@example.test", "Work/2024")
+    h.cli("mailbox", "remove", "alice@example.test", "Work/2025", "--yes", "--json")
+    refused(h, "mailbox", "remove", "alice@example.test", "INBOX", "--yes")
+    with h.imap() as t:
+        t.append("Subject: x\r\n\r\nx\r\n", "Work")
+    equal(shown(h, "mailbox", "show", "alice@example.test", "Work")["messages"], 1)
+
+
+def rows_of(h, *words):
+    return next(iter(h.cli(*words, "--json")["result"].values()))
+
+
+def test_long_lists_come_whole(h):
+    h.cli("domain", "add", "many.example", "--json")
+    wanted = [f"a{i:03}@many.example" for i in range(250)]
+    for name in wanted:
+        h.cli("alias", "add", name, "alice@example.test", "--json")
+    got = [a["alias"] for a in listed(h, "alias", "--domain", "many.example")]
+    equal(got, wanted)
+
+
+def test_mistakes_at_the_keyboard(h):
+    for words in (("nonsense",), ("domain", "nonsense"), ("domain", "show"), ("domain", "show", "a", "b"),
+                  ("status", "--nonsense"), ("domain",), ("account", "add", "a@example.test", "--quota")):
+        got = h.cli_run(*words)
+        equal(got.returncode, USAGE, " ".join(words))
+        check(got.stderr.strip(), "nothing said about", " ".join(words))
+    contains(h.cli_run("domian", "list").stderr, "domain")
+    equal(h.cli_run("help").returncode, 0)
+    equal(h.cli_run("help", "account", "add").returncode, 0)
+
+
+def test_people_and_scripts(h):
+    """Columns for awk, and answers that are the same thing as JSON."""
+    text = h.cli("account", "list", text=True).splitlines()
+    equal(text[0].split()[0], "ACCOUNT")
+    equal(len({len(line.split()) for line in text if "Carol" not in line}) <= 2, True)
+    equal(sorted(line.split()[0] for line in text[1:]), sorted(a["account"] for a in listed(h, "account")))
+
+
+def test_config_check_and_show(h):
+    path = os.path.join(h.dir, "other.conf")
+
+    def with_text(text, *words):
+        with open(path, "w") as f:
+            f.write(text)
+        return subprocess.run([PROGRAM, "config", *words, "--config", path], capture_output=True, text=True)
+
+    got = with_text("host mail.example.test\nlimits {\n\tmessage 10MB\n}\n", "check")
+    equal(got.returncode, 0, got.stderr)
+    got = with_text("host mail.example.test\nlimits {\n\tmessage much\n\trecipient 5\n}\nnonsense yes\n", "check")
+    equal(got.returncode, CONFIG)
+    said = got.stdout + got.stderr
+    for part in (f"{path}:3", f"{path}:4", f"{path}:6", "recipients"):
+        contains(said, part)
+    got = with_text("limits {\n\tmessage 10MB\n}\n", "show", "--origin")
+    check(re.search(rf"message 10MB.*{re.escape(path)}:2", got.stdout), got.stdout)
+    check(re.search(r"recipients 1000.*default", got.stdout), got.stdout)
+    got = with_text("limits {\n\tmessage 10MB\n}\n", "show", "--changed")
+    check("10MB" in got.stdout and "recipients" not in got.stdout, got.stdout)
+    shown_text = with_text("limits {\n\tmessage 10MB\n}\n", "show").stdout
+    got = with_text(shown_text, "show")
+    equal(got.stdout, shown_text, "what config show prints, read again")
+
+
+def sizes_said(h):
+    with h.smtp() as t:
+        return next(line for line in t.say("EHLO x", 250)[1] if line.startswith("SIZE"))
+
+
+def test_reload(h):
+    """All or nothing, with what changed in the log."""
+    own_house = House(PROGRAM)
+    before = own_house.pids()
+    size = own_house.log_size()
+    own_house.write_config("limits {\n\tmessage 10MB\n}\n")
+    own_house.signal(signal.SIGHUP)
+    wait_until(lambda: "config_reloaded" in own_house.log_since(size), what="the reload")
+    log = own_house.log_since(size)
+    check(re.search(r"config_changed.*limits.*message.*50.*10", log), log)
+    equal(sizes_said(own_house), "SIZE 10000000")
+    # a mistake: nothing changes, not even what is right
+    size = own_house.log_size()
+    own_house.write_config("limits {\n\tmessage 20MB\n\trecipients none\n}\n")
+    own_house.signal(signal.SIGHUP)
+    wait_until(lambda: "config_refused" in own_house.log_since(size), what="the refusal")
+    contains(own_house.log_since(size), "posthouse.conf:")
+    time.sleep(0.2)
+    equal(sizes_said(own_house), "SIZE 10000000")
+    # a session of before goes on with its own limits or the new ones, but goes on
+    with own_house.smtp() as t:
+        size = own_house.log_size()
+        own_house.write_config("limits {\n\tmessage 30MB\n}\n")
+        own_house.signal(signal.SIGHUP)
+        wait_until(lambda: "config_reloaded" in own_house.log_since(size), what="the reload")
+        t.message("a@example.org", ["alice@example.test"], "Subject: x\r\n\r\nx\r\n")
+    # listeners
+    size = own_house.log_size()
+    with open(own_house.config_path) as f:
+        text = f.read()
+    port = own_house.ports["pop3"]
+    new = own_house.base + 111
+    with open(own_house.config_path, "w") as f:
+        f.write(text.replace(f"listen pop3 127.0.0.1:{port}", f"listen pop3 127.0.0.1:{new}"))
+    own_house.signal(signal.SIGHUP)
+    wait_until(lambda: "config_reloaded" in own_house.log_since(size), what="the reload")
+    own_house.ports["pop3"] = new
+    with own_house.talk("pop3") as t:
+        contains(t.line(), "+OK")
+    wait_until(lambda: not answers(port), what="the end of the old listener")
+    # a port that cannot be had: all stays
+    size = own_house.log_size()
+    with open(own_house.config_path, "w") as f:
+        f.write(text + f"listen pop3 127.0.0.1:{own_house.ports['smtp']}\n")
+    own_house.signal(signal.SIGHUP)
+    wait_until(lambda: re.search("config_refused|config_reloaded", own_house.log_since(size)), what="an answer")
+    contains(own_house.log_since(size), "config_refused")
+    with own_house.talk("pop3") as t:
+        contains(t.line(), "+OK")
+    own_house.write_config()
+    equal(own_house.pids(), before, "processes")
+
+
+def answers(port):
+    import socket
+    try:
+        socket.create_connection(("127.0.0.1", port), 5).close()
+        return True
+    except OSError:
+        return False
+
+
+def test_what_is_kept_over_a_restart(h):
+    own_house = House(PROGRAM)
+    own_house.cli("domain", "add", "kept.example", "--json")
+    own_house.cli("alias", "add", "x@kept.example", "bob@example.test", "--json")
+    queue_id = own_house.send(body="Subject: kept\r\n\r\nx\r\n")
+    with own_house.imap(select="INBOX") as t:
+        t.ok("STORE 1 +FLAGS (\\Flagged $Mark)")
+        validity = t.ok("STATUS INBOX (UIDVALIDITY UIDNEXT)")[0][0]
+    own_house.restart()
+    with own_house.imap(select="INBOX") as t:
+        contains(t.body(1), queue_id.encode())
+        flags = t.fetch(1, "FLAGS")[1][0]
+        check("\\Flagged" in flags and "$Mark" in flags, flags)
+        equal(t.ok("STATUS INBOX (UIDVALIDITY UIDNEXT)")[0][0], validity)
+    contains([d["domain"] for d in listed(own_house, "domain")], "kept.example")
+    own_house.send("x@kept.example", "Subject: alias\r\n\r\nx\r\n")
+
+
+def test_dev_makes_up_users(h):
+    own_house = House(PROGRAM, auto=True)
+    equal(sorted(own_house.users), ["alice", "bob"])
+    equal(own_house.ready["ports"], own_house.ports)
+    with own_house.imap("bob"):
+        pass
+    own_house.restart()
+    own_house.signal(signal.SIGINT)
+    equal(own_house.process.wait(30), 0, "exit status at INT")
+    own_house.process.stdout.close()
+    own_house.process = None
+
+
+def test_two_on_one_folder(h):
+    got = h.cli_run("dev", "--base-port", "40000")
+    check(got.returncode not in (0, -9), got)
+    check("lock" in got.stderr.lower() or "running" in got.stderr.lower() or "another" in got.stderr.lower(), got.stderr)
+    h.send(body="Subject: unhurt\r\n\r\nx\r\n")
+
+
+def test_port_in_use(h):
+    got = subprocess.run([PROGRAM, "dev", "--base-port", str(h.base)], capture_output=True, text=True, timeout=60)
+    check(got.returncode != 0, got)
+    contains(got.stderr, str(h.ports["smtp"]))
+
+
+def test_completion_and_man(h):
+    got = h.cli("completion", "bash", text=True)
+    contains(got, "complete")
+    equal(subprocess.run(["bash", "-n"], input=got, text=True).returncode, 0, "bash -n")
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.modules[__name__]))

@@ -284,6 +284,16 @@ void channel_offense(struct channel *c, const char *what)
 	}
 }
 
+bool channel_is_closed(const struct channel *c)
+{
+	return c->closed;
+}
+
+bool channel_is_open(const struct channel *c)
+{
+	return c && !c->closed;
+}
+
 enum role channel_peer(const struct channel *c, uint8_t *ret_instance)
 {
 	if (ret_instance)

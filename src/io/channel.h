@@ -45,6 +45,9 @@ MUST_USE struct channel *channel_new(int fd, const struct channel_config *config
 void channel_close(struct channel *c, const char *why);
 /* The peer broke a rule: as channel_close, and closed() is told so. */
 void channel_offense(struct channel *c, const char *what);
+bool channel_is_closed(const struct channel *c); /* it has ended, though closed() may not have been called yet */
+/* False from the moment it has ended, before closed() is called. NULL: false. */
+bool channel_is_open(const struct channel *c);
 enum role channel_peer(const struct channel *c, uint8_t *ret_instance);
 void *channel_arg(const struct channel *c);
 

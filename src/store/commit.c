@@ -362,6 +362,7 @@ static void *commit_thread(void *arg)
 {
 	struct store *s = arg;
 
+	pthread_setname_np(pthread_self(), "store-commit");
 	for (;;) {
 		gather(s);
 		if (s->first) {

@@ -143,6 +143,7 @@ static void *filler(void *arg)
 	struct store *s = arg;
 	struct fill *f = &s->fill;
 
+	pthread_setname_np(pthread_self(), "store-fill");
 	pthread_mutex_lock(&f->lock);
 	while (!f->stop) {
 		if (!atomic_load(&s->suspect) && work(s))

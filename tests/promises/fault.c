@@ -27,10 +27,11 @@ static struct {
 	char dir[256], call[32];
 	unsigned nth, seen;
 	int error;
+	bool lasting;
 	const char *fired;
 } fault = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
-void fault_arm(const char *dir, const char *call, unsigned nth, int error)
+static void arm(const char *dir, const char *call, unsigned nth, int error, bool lasting)
 {
 	pthread_mutex_lock(&fault.lock);
 	snprintf(fault.dir, sizeof fault.dir, "%s", dir);
@@ -38,8 +39,19 @@ void fault_arm(const char *dir, const char *call, unsigned nth, int error)
 	fault.nth = nth;
 	fault.seen = 0;
 	fault.error = error;
+	fault.lasting = lasting;
 	fault.fired = NULL;
 	pthread_mutex_unlock(&fault.lock);
+}
+
+void fault_arm(const char *dir, const char *call, unsigned nth, int error)
+{
+	arm(dir, call, nth, error, false);
+}
+
+void fault_arm_from(const char *dir, const char *call, unsigned nth, int error)
+{
+	arm(dir, call, nth, error, true);
 }
 
 void fault_disarm(void)
@@ -88,7 +100,8 @@ static bool fails(const char *call, int fd, const char *name, bool can_be_short,
 	bool ours = strncmp(path, fault.dir, strlen(fault.dir)) == 0 &&
 		    (strcmp(fault.call, "any") == 0 || strcmp(fault.call, call) == 0) &&
 		    (fault.error != FAULT_SHORT || can_be_short);
-	if (ours && fault.nth > 0 && ++fault.seen == fault.nth) {
+	if (ours && fault.nth > 0 &&
+		(++fault.seen == fault.nth || (fault.lasting && fault.seen > fault.nth))) {
 		fire = true;
 		fault.fired = call;
 		*ret_error = fault.error;

@@ -6,6 +6,9 @@
 
 __attribute__((visibility("default"))) void fault_arm(
 	const char *dir, const char *call, unsigned nth, int error);
+/* The same, and every later one, too: a disk that stays full. */
+__attribute__((visibility("default"))) void fault_arm_from(
+	const char *dir, const char *call, unsigned nth, int error);
 __attribute__((visibility("default"))) void fault_disarm(void);
 /* Name of the call that failed since fault_arm, NULL: none has. */
 __attribute__((visibility("default"))) const char *fault_fired(void);

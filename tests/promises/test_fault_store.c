@@ -5,6 +5,7 @@
  */
 #include "../store/store_test.h"
 #include "fault.h"
+#include <time.h>
 
 enum { ROWS = 5 };
 
@@ -188,6 +189,88 @@ static void test_short_write(void **state)
 	every_call(FAULT_SHORT);
 }
 
+/* ---- a disk that is full for a while: refused before harm, room for removals, and back by itself (D11) ----
+ */
+
+struct full {
+	struct store *s;
+	unsigned taken, refused;
+	char bytes[3000];
+	uint64_t blob[2000];
+	unsigned i;
+};
+
+static int run_fill(struct store_tx *tx, void *arg, err *e)
+{
+	struct full *f = arg;
+
+	return store_tx_blob(tx, slice_make(f->bytes, sizeof f->bytes), &f->blob[f->taken], e);
+}
+static int run_remove(struct store_tx *tx, void *arg, err *e)
+{
+	struct full *f = arg;
+
+	return store_tx_blob_drop(tx, f->blob[f->i], e);
+}
+
+static void until_full(void *arg)
+{
+	struct full *f = arg;
+	err e = {0};
+
+	while (f->taken < COUNT_OF(f->blob) && store_commit(f->s, run_fill, f, &e) == 0)
+		f->taken++;
+	assert_true(f->taken > 10 && f->taken < COUNT_OF(f->blob));
+	assert_int_equal(e.kind, ERR_TEMP);
+	assert_int_equal(e.sys, ENOSPC);
+	for (f->i = 0; f->i < f->taken; f->i++) /* what makes room is taken still */
+		must(store_commit(f->s, run_remove, f, &must_e));
+	assert_int_equal(store_commit(f->s, run_fill, f, &e), -1);
+	struct store_stats st;
+	store_stats(f->s, &st);
+	assert_false(st.suspect);
+	fault_disarm(); /* somebody made room */
+	for (int tries = 0; tries < 50 && store_commit(f->s, run_fill, f, &e) < 0; tries++)
+		fiber_sleep(100);
+	must(store_commit(f->s, run_fill, f, &must_e));
+}
+
+/* Waits until the filler has both files as far ahead as they should be. */
+static void until_filled(struct store *s)
+{
+	bool done = false;
+
+	while (!done) {
+		struct fill *f = &s->fill;
+
+		pthread_mutex_lock(&f->lock);
+		done = f->volume.filled - f->volume.used >= 3u << 20 &&
+		       f->engine.filled - f->engine.used >= 3u << 20;
+		pthread_mutex_unlock(&f->lock);
+		nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
+	}
+}
+
+static void test_stays_full(void **state)
+{
+	struct test_dir d = test_dir_new();
+	struct store_config c = test_config(&d, &kv_lmdb);
+	struct full *f = calloc(1, sizeof *f);
+
+	(void)state;
+	c.step_bytes = 4u << 20;
+	f->s = test_start(&c);
+	until_filled(f->s);
+	fault_arm_from(d.path, "fallocate", 1, ENOSPC);
+	test_on_fiber(until_full, f);
+	store_close(f->s);
+	f->s = test_open(&c);
+	assert_int_equal(f->s->report.corrupt, 0);
+	store_close(f->s);
+	free(f);
+	test_dir_free(&d);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -195,6 +278,7 @@ int main(void)
 		cmocka_unit_test(test_full_disk),
 		cmocka_unit_test(test_quota),
 		cmocka_unit_test(test_short_write),
+		cmocka_unit_test(test_stays_full),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -178,7 +178,7 @@ static void supervisor_gone(void *arg, struct channel *c, const char *why, bool 
 struct channel *role_peer_wait(struct role_run *r, enum role peer, uint64_t deadline)
 {
 	/* One that has ended stands there until the loop has closed its handle. */
-	while ((!r->peers[peer][0] || channel_is_closed(r->peers[peer][0])) &&
+	while (!channel_is_open(r->peers[peer][0]) &&
 		fiber_signal_wait(&r->peer_changed, deadline) == 0)
 		;
 	return r->peers[peer][0];

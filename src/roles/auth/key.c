@@ -59,7 +59,7 @@ static void wipe(struct buf *b)
 /* The one of the last start serves again while it is young and its names are the same. */
 static bool load_self(slice hosts, struct buf *key, struct buf *chain)
 {
-	struct buf names = BUF_INIT(4096);
+	struct buf names = BUF_INIT(8192); /* read_fd wants 4096 free to see the end */
 	struct stat st;
 	err e;
 	bool good = read_ours(SELF_NAMES, &names, &e) == 0 && slice_eq(buf_slice(&names), hosts) &&

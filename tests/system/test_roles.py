@@ -58,7 +58,7 @@ class Traffic:
                     f.readline()
                     while not self.stop:
                         n += 1
-                        self.one(f, f"<{sender}.{n}@ledger.example>")
+                        self.one(f, f"<{id(self)}.{sender}.{n}@ledger.example>")
             time.sleep(0.02)
 
     def one(self, f, name):

@@ -157,11 +157,26 @@ static void note_ready(struct supervisor *s)
 		log_event(LOG_WARN, "ready_unheard", F_U64("fd", s->options->ready_fd));
 }
 
+/* Frontends that were up before this auth have the chain of a key that may have died with the one before. */
+static int wire_auth(struct child *c, err *e)
+{
+	struct supervisor *s = c->s;
+	int rc = supervisor_load_key(s, s->config.settings, e);
+
+	for (size_t i = 0; i < s->children_n && rc == 0; i++) {
+		struct child *f = &s->children[i];
+
+		if (f->role == ROLE_FRONTEND && f->up && supervisor_give_chain(f, e) < 0 && f->up)
+			rc = -1;
+	}
+	return rc;
+}
+
 int supervisor_wire(struct child *c, err *e)
 {
 	struct supervisor *s = c->s;
 
-	if (c->role == ROLE_AUTH && supervisor_load_key(s, s->config.settings, e) < 0)
+	if (c->role == ROLE_AUTH && wire_auth(c, e) < 0)
 		return -1;
 	/* From here on others may be joined to it: whoever comes up second makes the pair. */
 	c->up = true;

@@ -64,9 +64,13 @@ static struct world *the_world(void)
 
 	if (w.store)
 		return &w;
-	snprintf(w.dir, sizeof w.dir, "/tmp/posthouse-fuzz-XXXXXX");
-	if (!mkdtemp(w.dir))
-		abort();
+	/* In memory where there is such a folder: nothing here tests that it is durable. */
+	snprintf(w.dir, sizeof w.dir, "/dev/shm/posthouse-fuzz-XXXXXX");
+	if (!mkdtemp(w.dir)) {
+		snprintf(w.dir, sizeof w.dir, "/tmp/posthouse-fuzz-XXXXXX");
+		if (!mkdtemp(w.dir))
+			abort();
+	}
 	struct store_config c = {
 		.dir = w.dir, .engine = &kv_memory, .volume_bytes = 256 << 20, .step_bytes = 1 << 20};
 	must(store_open(&c, &w.store, &e));
@@ -97,18 +101,22 @@ static void fill(struct run *r)
 		must(domain_add(w->store, S("fuzz.test"), &domain, &e));
 	snprintf(name, sizeof name, "u%u", w->inputs++);
 	must(account_add(w->store, slice_of(name), S("fuzz.test"), NULL, &r->account, &e));
+	struct append_message m[COUNT_OF(messages)];
+	struct buf summaries[COUNT_OF(messages)];
 	for (size_t i = 0; i < COUNT_OF(messages); i++) {
-		struct buf summary = BUF_INIT(1 << 20);
 		slice text = slice_of(messages[i]);
 
-		must(mail_summary_make(text, &summary, &e));
-		struct append_message m = {.content = {.bytes = text, .size = (uint32_t)text.n},
-			.summary = buf_slice(&summary),
+		summaries[i] = BUF_INIT(1 << 20);
+		must(mail_summary_make(text, &summaries[i], &e));
+		m[i] = (struct append_message){.content = {.bytes = text, .size = (uint32_t)text.n},
+			.summary = buf_slice(&summaries[i]),
 			.flags = (uint8_t)i};
-		struct append a = {.account = r->account, .mailbox = MAILBOX_INBOX, .messages = &m, .n = 1};
-		must(mailbox_append(w->store, w->codec, &a, &e));
-		buf_free(&summary);
 	}
+	struct append a = {
+		.account = r->account, .mailbox = MAILBOX_INBOX, .messages = m, .n = COUNT_OF(messages)};
+	must(mailbox_append(w->store, w->codec, &a, &e));
+	for (size_t i = 0; i < COUNT_OF(messages); i++)
+		buf_free(&summaries[i]);
 }
 
 static void serve(void *arg)
@@ -190,11 +198,11 @@ static void play(void *arg)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	struct loop *l = loop_new("fuzz");
 	int fd[2];
 
 	if (size < 1)
 		return 0;
+	struct loop *l = loop_new("fuzz");
 	uint8_t *copy = malloc(size);
 	if (!copy || !l || socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, fd) < 0)
 		abort();

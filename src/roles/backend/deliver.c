@@ -157,6 +157,7 @@ static int deliver(struct channel_request *q, struct intake *in, err *e)
 	        check_from(in, in->d.account, e) < 0)
 		return -1;
 	in->d.summary = in->summary;
+	in->d.each_answered = m->each != 0;
 	if (delivery_deliver(b->store, b->loops[0].codec, &in->d, e) < 0)
 		return -1;
 	in->results = BUF_INIT(LIMIT_ENVELOPE_RECIPIENTS);

@@ -288,6 +288,7 @@ static int send_message(struct front_session *s, struct smtp_envelope *env, slic
 	        .envelope_size = (uint32_t)envelope.n,
 	        .summary_size = (uint32_t)summary.n,
 	        .body_size = c->size,
+	        .each = s->c->port->protocol == PROTOCOL_LMTP,
 	        .place = c->spooled ? 2 : c->file >= 0 ? 1 : 0,
 	        .body = c->file >= 0 ? (slice){"", 0} : buf_slice(&c->memory),
 	        .body_file = c->file,

@@ -15,11 +15,11 @@ const struct settings_protocol_info settings_protocols[PROTOCOL_COUNT] = {
 enum shape { SHAPE_TEXT, SHAPE_LIST, SHAPE_BOOL, SHAPE_NUMBER };
 static const enum shape shapes[] = {
 	[SETTING_HOST] = SHAPE_TEXT, [SETTING_MAIL] = SHAPE_LIST, [SETTING_PATH] = SHAPE_TEXT,
-	[SETTING_WORD] = SHAPE_TEXT, [SETTING_BOOL] = SHAPE_BOOL, [SETTING_NUMBER] = SHAPE_NUMBER,
+	[SETTING_WORD] = SHAPE_TEXT, [SETTING_SERVER] = SHAPE_TEXT, [SETTING_BOOL] = SHAPE_BOOL, [SETTING_NUMBER] = SHAPE_NUMBER,
 	[SETTING_SIZE] = SHAPE_NUMBER, [SETTING_DURATION] = SHAPE_NUMBER, [SETTING_CHOICE] = SHAPE_NUMBER,
 };
 
-#define IS_TEXT(k)   ((k) == SETTING_HOST || (k) == SETTING_PATH || (k) == SETTING_WORD)
+#define IS_TEXT(k)   ((k) == SETTING_HOST || (k) == SETTING_PATH || (k) == SETTING_WORD || (k) == SETTING_SERVER)
 #define SHAPE_FOR(k) (IS_TEXT(k) ? SHAPE_TEXT : (k) == SETTING_MAIL ? SHAPE_LIST : (k) == SETTING_BOOL ? SHAPE_BOOL : SHAPE_NUMBER)
 #define SHAPE_OF(x)  _Generic((x), slice: SHAPE_TEXT, struct slices: SHAPE_LIST, bool: SHAPE_BOOL, uint64_t: SHAPE_NUMBER)
 #define SETTING(field, ctype, kind, block, word, values, min, max, def, change, roles, doc) \
@@ -237,6 +237,9 @@ static bool mail_check(slice text, char host[254])
 
 static int text_check(const struct setting *row, slice text, char host[254], err *e)
 {
+	char ip[46];
+	uint16_t port;
+
 	for (size_t i = 0; i < text.n; i++) {
 		if ((unsigned char)text.p[i] < 32 || text.p[i] == 127)
 			return err_set(e, ERR_SYNTAX, "a control character is not allowed here");
@@ -247,6 +250,10 @@ static int text_check(const struct setting *row, slice text, char host[254], err
 		return err_set(e, ERR_SYNTAX, "\"%" SLICE_FMT "\" is not a mail address", SLICE_ARG(text));
 	if (row->kind == SETTING_PATH && text.p[0] != '/')
 		return err_set(e, ERR_SYNTAX, "\"%" SLICE_FMT "\" is not an absolute path", SLICE_ARG(text));
+	if (row->kind == SETTING_SERVER && !settings_server_parse(text, ip, &port))
+		return err_set(e, ERR_SYNTAX,
+			"\"%" SLICE_FMT "\" is no IP address; write 192.0.2.1 or 192.0.2.1:5353",
+			SLICE_ARG(text));
 	return 0;
 }
 

@@ -85,6 +85,7 @@ enum setting_kind {       /* how it is written */
 	SETTING_MAIL,     /* a list of mail addresses */
 	SETTING_PATH,     /* an absolute path; in the file a relative one counts from the file's folder */
 	SETTING_WORD,     /* any word without control characters */
+	SETTING_SERVER,   /* an IP address: 192.0.2.1, 192.0.2.1:5353, 2001:db8::1, [2001:db8::1]:5353 */
 	SETTING_BOOL,     /* yes or no */
 	SETTING_NUMBER,   /* decimal */
 	SETTING_SIZE,     /* bytes: 50MB, 1GiB */
@@ -147,6 +148,9 @@ void settings_duration_print(uint64_t ms, struct buf *out);
  * lower case (254 bytes with the NUL).
  */
 bool settings_host_check(slice text, char ret[254]);
+
+/* An address of kind SETTING_SERVER in its parts; port 0: none was said. ret_ip: without the brackets. */
+bool settings_server_parse(slice text, char ret_ip[46], uint16_t *ret_port);
 
 bool settings_protocol_find(slice word, enum settings_protocol *ret);
 /*

@@ -118,6 +118,36 @@ bool settings_host_check(slice text, char ret[254])
 	return label > 0 && !digits && ret[text.n - 1] != '-';
 }
 
+bool settings_server_parse(slice text, char ret_ip[46], uint16_t *ret_port)
+{
+	char z[INET6_ADDRSTRLEN];
+	uint8_t ip[16];
+	uint64_t port = 0;
+	bool bracket = text.n > 0 && text.p[0] == '[';
+	ptrdiff_t colon = slice_find_c(text, ':');
+	bool six = bracket || (colon >= 0 && slice_rfind_c(text, ':') != colon);
+	ptrdiff_t end = bracket ? slice_find_c(text, ']') : six ? -1 : colon;
+	slice address = end < 0 ? text : slice_sub(text, 0, (size_t)end), rest = slice_skip(text, address.n);
+
+	if (bracket) {
+		if (end < 0)
+			return false;
+		address = slice_skip(address, 1);
+		rest = slice_skip(rest, 1);
+	}
+	if (rest.n > 0 && (rest.p[0] != ':' || !slice_to_u64(slice_skip(rest, 1), 65535, &port) || port == 0))
+		return false;
+	if (address.n == 0 || address.n >= sizeof z || memchr(address.p, 0, address.n))
+		return false;
+	memcpy(z, address.p, address.n);
+	z[address.n] = 0;
+	if (inet_pton(six ? AF_INET6 : AF_INET, z, ip) != 1)
+		return false;
+	memcpy(ret_ip, z, sizeof z);
+	*ret_port = (uint16_t)port;
+	return true;
+}
+
 /* ---- listeners ---- */
 
 bool settings_protocol_find(slice word, enum settings_protocol *ret)

@@ -35,6 +35,7 @@ static void value_encode(const struct setting *row, const struct settings *s, st
 	case SETTING_HOST:
 	case SETTING_PATH:
 	case SETTING_WORD:
+	case SETTING_SERVER:
 		wire_put_bytes(out, *(const slice *)(const void *)field);
 		break;
 	case SETTING_MAIL:
@@ -95,6 +96,7 @@ static bool value_decode(const struct setting *row, struct rd *r, struct setting
 	case SETTING_HOST:
 	case SETTING_PATH:
 	case SETTING_WORD:
+	case SETTING_SERVER:
 		text = rd_bytes(r, LIMIT_CONFIG_WORD);
 		return !r->bad && setting_parse(row, text, s, NULL) == 0;
 	case SETTING_MAIL:

@@ -140,6 +140,7 @@ static const char *kind_text(enum setting_kind kind)
 		[SETTING_MAIL] = "ADDRESS...",
 		[SETTING_PATH] = "PATH",
 		[SETTING_WORD] = "NAME",
+		[SETTING_SERVER] = "ADDRESS",
 		[SETTING_BOOL] = "yes|no",
 		[SETTING_NUMBER] = "NUMBER",
 		[SETTING_SIZE] = "SIZE",

@@ -5,7 +5,7 @@
 #include <stdio.h>
 
 void dns_ask(struct channel *resolver, slice name, enum dns_type type, uint64_t deadline, struct arena *a,
-        struct dns_answer *ret)
+	struct dns_answer *ret)
 {
 	struct msg_resolve m = {.name = name, .type = (uint16_t)type};
 	struct msg_resolve_reply reply;
@@ -26,7 +26,8 @@ void dns_ask(struct channel *resolver, slice name, enum dns_type type, uint64_t 
 		records[n++] = one;
 	}
 	if (records && !r.bad && reply.status <= DNS_BOGUS)
-		*ret = (struct dns_answer){(enum dns_status)reply.status, reply.secure != 0, reply.ttl, records, n};
+		*ret = (struct dns_answer){
+			(enum dns_status)reply.status, reply.secure != 0, reply.ttl, records, n};
 	channel_answer_free(&hold);
 }
 
@@ -39,24 +40,28 @@ bool dns_name_text(slice *rdata, char out[256])
 		if (in.n == 0)
 			return false;
 		uint8_t label = (uint8_t)in.p[0];
-		if (label > 63 || in.n < 1u + label || n + label + 2 > 256)
-			return false;
 		if (label == 0)
 			break;
+		/* 255 octets with their lengths (RFC 1035 3.1) are 253 of text */
+		if (label > 63 || in.n < 1u + label || n + (n > 0) + label > 253)
+			return false;
 		if (n > 0)
 			out[n++] = '.';
 		for (size_t i = 1; i <= label; i++) {
 			char c = ascii_lower(in.p[i]);
 
-			if (c <= ' ' || c == '.' || c > '~') /* no host has such a name; it would go into logs and headers */
+			/* no host has such a name; it would go into logs and headers */
+			if (c <= ' ' || c == '.' || c > '~')
 				return false;
 			out[n++] = c;
 		}
 		in = slice_skip(in, 1u + label);
 	}
+	if (n == 0)
+		return false;
 	out[n] = 0;
 	*rdata = slice_skip(in, 1);
-	return n > 0;
+	return true;
 }
 
 bool dns_reverse_name(const char *address, char out[80])
@@ -76,7 +81,8 @@ bool dns_reverse_name(const char *address, char out[80])
 	return true;
 }
 
-static bool leads_back(struct channel *resolver, const char *name, const char *address, uint64_t deadline, struct arena *a)
+static bool leads_back(
+	struct channel *resolver, const char *name, const char *address, uint64_t deadline, struct arena *a)
 {
 	struct dns_answer answer;
 	uint8_t want[16];
@@ -101,7 +107,8 @@ bool dns_client_name(struct channel *resolver, const char *address, uint64_t dea
 	if (a && dns_reverse_name(address, reverse)) {
 		dns_ask(resolver, slice_of(reverse), DNS_PTR, deadline, a, &answer);
 		for (size_t i = 0; i < answer.n && i < LIMIT_DNS_PTR && !found; i++)
-			found = dns_name_text(&answer.records[i], name) && leads_back(resolver, name, address, deadline, a);
+			found = dns_name_text(&answer.records[i], name) &&
+				leads_back(resolver, name, address, deadline, a);
 	}
 	arena_free(a);
 	if (found)

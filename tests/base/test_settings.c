@@ -98,6 +98,46 @@ static void test_hosts(void **state)
 	assert_false(settings_host_check(slice_make(longest, 254), host));
 }
 
+static void test_servers(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *text, *ip; /* NULL: no address */
+		uint16_t port;
+	} cases[] = {
+		{"192.0.2.1", "192.0.2.1", 0},
+		{"192.0.2.1:5353", "192.0.2.1", 5353},
+		{"::1", "::1", 0},
+		{"2001:db8::1:5353", "2001:db8::1:5353", 0},
+		{"[2001:db8::1]:5353", "2001:db8::1", 5353},
+		{"[::1]", "::1", 0},
+		{"::ffff:192.0.2.1", "::ffff:192.0.2.1", 0},
+		{"", NULL, 0},
+		{"192.0.2.1:", NULL, 0},
+		{"192.0.2.1:0", NULL, 0},
+		{"192.0.2.1:65536", NULL, 0},
+		{"192.0.2.1:5353x", NULL, 0},
+		{"192.0.2.1@5353", NULL, 0},
+		{"[192.0.2.1]:53", NULL, 0},
+		{":53", NULL, 0},
+		{"[]:53", NULL, 0},
+		{"[::1", NULL, 0},
+		{"[::1]53", NULL, 0},
+		{"[::1]:", NULL, 0},
+		{"localhost:53", NULL, 0},
+		{"0000000000000000000000000000000000000000000000::1", NULL, 0},
+	};
+
+	for (size_t i = 0; i < COUNT_OF(cases); i++) {
+		char ip[46] = "?";
+		uint16_t port = 1;
+		bool good = settings_server_parse(slice_of(cases[i].text), ip, &port);
+		assert_int_equal(good, cases[i].ip != NULL);
+		assert_string_equal(ip, good ? cases[i].ip : "?");
+		assert_int_equal(port, good ? cases[i].port : 1);
+	}
+}
+
 static void test_listens(void **state)
 {
 	(void)state;
@@ -183,6 +223,10 @@ static void test_ranges(void **state)
 		{"", "admin", "a@", false},
 		{"", "admin", "b.example", false},
 		{"timeout", "imap-idle", "29m", false},
+		{"resolver", "server", "", true},
+		{"resolver", "server", "192.0.2.1:0", false},
+		{"resolver", "server", "dns.example", false},
+		{"resolver", "server", "[::1]:5353", true},
 	};
 	struct settings *s = settings_new();
 	err e;
@@ -329,6 +373,7 @@ int main(void)
 		cmocka_unit_test(test_sizes),
 		cmocka_unit_test(test_durations),
 		cmocka_unit_test(test_hosts),
+		cmocka_unit_test(test_servers),
 		cmocka_unit_test(test_listens),
 		cmocka_unit_test(test_defaults_stand),
 		cmocka_unit_test(test_ranges),

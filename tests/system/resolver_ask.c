@@ -3,9 +3,10 @@
  *
  *     resolver_ask PROGRAM [resolver.SETTING=VALUE]... < questions
  *
- * A question is a line "NAME TYPE-NUMBER" or "CLIENT ADDRESS"; the answer is a line "STATUS secure|insecure TTL N" and
- * N lines of hexadecimal rdata, or "NAME the.name" or "NONE". A line begins with "+" when it may not wait for the
- * answer to the one before: all such are asked at once. Status: as enum dns_status; milliseconds stand last.
+ * A question is a line "NAME TYPE-NUMBER" or "CLIENT ADDRESS"; the answer is a line "STATUS secure|insecure
+ * TTL N" and N lines of hexadecimal rdata, or "NAME the.name" or "NONE". A line begins with "+" when it may
+ * not wait for the answer to the one before: all such are asked at once. Status: as enum dns_status;
+ * milliseconds stand last.
  */
 #include "base/clock.h"
 #include "base/encode.h"
@@ -41,7 +42,8 @@ static void fail(const char *what)
 
 static void put_answer(const struct dns_answer *r, uint64_t ms)
 {
-	printf("%d %s %u %zu %llu\n", r->status, r->secure ? "secure" : "insecure", r->ttl, r->n, (unsigned long long)ms);
+	printf("%u %s %u %zu %llu\n", (unsigned)r->status, r->secure ? "secure" : "insecure", r->ttl, r->n,
+		(unsigned long long)ms);
 	for (size_t i = 0; i < r->n; i++) {
 		for (size_t k = 0; k < r->records[i].n; k++)
 			printf("%02x", (uint8_t)r->records[i].p[k]);
@@ -97,7 +99,8 @@ static void introduce(struct ask *k)
 
 	if (channel_pair(pair) < 0)
 		fail("no pair");
-	k->resolver = channel_new(pair[0], &(struct channel_config){ROLE_FRONTEND, ROLE_RESOLVER, 0, none, k, NULL});
+	k->resolver = channel_new(
+		pair[0], &(struct channel_config){ROLE_FRONTEND, ROLE_RESOLVER, 0, none, k, NULL});
 	struct msg_peer m = {.role = ROLE_FRONTEND, .instance = 0, .channel = pair[1]};
 	if (ask_peer(k->supervisor, &m, &reply, &hold, loop_now() + 20000, &e) < 0)
 		fail(e.text);
@@ -144,7 +147,7 @@ static struct settings *settings_of(char **words)
 		if (dot < 0 || equals < dot)
 			fail("block.word=value is expected");
 		const struct setting *row = setting_find(slice_sub(word, 0, (size_t)dot),
-		        slice_sub(word, (size_t)dot + 1, (size_t)(equals - dot) - 1));
+			slice_sub(word, (size_t)dot + 1, (size_t)(equals - dot) - 1));
 		if (!row || setting_parse(row, slice_skip(word, (size_t)equals + 1), s, &e) < 0)
 			fail(row ? e.text : "no such setting");
 	}
@@ -203,8 +206,8 @@ int main(int argc, char **argv)
 	if (!s || channel_pair(pair) < 0)
 		fail("no memory");
 	struct loop *l = loop_new("ask");
-	k.supervisor = channel_new(
-	        pair[0], &(struct channel_config){ROLE_SUPERVISOR, ROLE_RESOLVER, 0, none, &k, supervisor_end});
+	k.supervisor = channel_new(pair[0],
+		&(struct channel_config){ROLE_SUPERVISOR, ROLE_RESOLVER, 0, none, &k, supervisor_end});
 	pid_t pid = start(argv[1], s, pair[1]);
 	if (!fiber_start("ask", ask_all, &k))
 		fail("no fiber");

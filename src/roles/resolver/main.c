@@ -1,7 +1,8 @@
 /*
- * The resolver role: DNS with DNSSEC validation and a cache, by libunbound. It opens DNS sockets and nothing else; what
- * it needs of files (the root's key, resolv.conf) it reads before its sandbox stands. libunbound works on a thread of
- * its own and rings on a descriptor; its set-up goes deep, so it runs on the main stack, never on a fiber.
+ * The resolver role: DNS with DNSSEC validation and a cache, by libunbound. It opens DNS sockets and nothing
+ * else; what it needs of files (the root's key, resolv.conf) it reads before its sandbox stands. libunbound
+ * works on a thread of its own and rings on a descriptor; its set-up goes deep, so it runs on the main stack,
+ * never on a fiber.
  */
 #include "base/log.h"
 #include "base/wire.h"
@@ -17,7 +18,6 @@
 
 extern const struct sandbox resolver_sandbox;
 
-#define ROOT_KEY "/usr/share/dns/root.key"
 #define QUERY_MS 8000
 
 struct resolver {
@@ -25,7 +25,7 @@ struct resolver {
 	uv_poll_t poll;
 	unsigned asked;
 	uint64_t queries, failed;
-	bool trusted; /* has the root's key: answers are validated */
+	bool trusted; /* has a trust anchor: answers are validated */
 };
 
 struct question {
@@ -88,9 +88,9 @@ static void answer(struct channel_request *q, const struct question *k)
 		wire_put_bytes(&records, one);
 	}
 	msg_resolve_answer(q, &(struct msg_resolve_reply){.status = (uint8_t)status,
-	                              .secure = r && r->secure,
-	                              .ttl = r && r->ttl > 0 ? (uint32_t)r->ttl : 0,
-	                              .records = buf_slice(&records)});
+				      .secure = r && r->secure,
+				      .ttl = r && r->ttl > 0 ? (uint32_t)r->ttl : 0,
+				      .records = buf_slice(&records)});
 	buf_free(&records);
 }
 
@@ -133,15 +133,15 @@ static void on_resolve(struct channel_request *q, void *arg)
 }
 
 /* libunbound would read a file of trust anchors at the first question only, behind the sandbox. */
-static bool trust_root(struct ub_ctx *ub)
+static bool trust(struct ub_ctx *ub, const char *path)
 {
-	FILE *f = fopen(ROOT_KEY, "re");
+	FILE *f = fopen(path, "re");
 	char line[4096];
 	bool good = false;
 
 	while (f && fgets(line, sizeof line, f)) {
 		line[strcspn(line, "\n")] = 0;
-		if (line[0] == '.')
+		if (line[0] && !strchr("; \t", line[0]))
 			good = ub_ctx_add_ta(ub, line) == 0 || good;
 	}
 	if (f)
@@ -149,9 +149,31 @@ static bool trust_root(struct ub_ctx *ub)
 	return good;
 }
 
+/* All questions go to the one server that the settings name, or to those of resolv.conf. */
+static int choose_servers(struct ub_ctx *ub, const struct settings *settings, err *e)
+{
+	char ip[46], server[64];
+	uint16_t port;
+
+	if (settings->resolver_server.n == 0) {
+		if (ub_ctx_resolvconf(ub, NULL) != 0)
+			log_event(LOG_NOTICE, "resolver_alone",
+				F_STR("why", "no resolv.conf: the root servers are asked"));
+		return 0;
+	}
+	if (!settings_server_parse(settings->resolver_server, ip, &port))
+		return err_set(e, ERR_SYNTAX, "\"resolver server\" is no address");
+	snprintf(server, sizeof server, "%s@%u", ip, port ? port : 53u);
+	/* a server on this machine was named by its owner: it is no trap */
+	if (ub_ctx_set_option(ub, "do-not-query-localhost:", "no") != 0 || ub_ctx_set_fwd(ub, server) != 0)
+		return err_set(e, ERR_TEMP, "libunbound does not take the server %s", server);
+	return 0;
+}
+
 static int prepare(struct role_run *r, err *e)
 {
 	struct resolver *s = r->state;
+	char anchor[LIMIT_CONFIG_WORD + 1];
 
 	s->ub = ub_ctx_create();
 	if (!s->ub)
@@ -160,12 +182,17 @@ static int prepare(struct role_run *r, err *e)
 	ub_ctx_set_option(s->ub, "module-config:", "validator iterator");
 	ub_ctx_set_option(s->ub, "msg-cache-size:", "4m");
 	ub_ctx_set_option(s->ub, "rrset-cache-size:", "8m");
-	s->trusted = trust_root(s->ub);
-	if (ub_ctx_resolvconf(s->ub, NULL) != 0)
-		log_event(LOG_NOTICE, "resolver_alone", F_STR("why", "no resolv.conf: the root servers are asked"));
+	snprintf(anchor, sizeof anchor, "%.*s", (int)r->settings->resolver_trust_anchor.n,
+		r->settings->resolver_trust_anchor.p);
+	s->trusted = trust(s->ub, anchor);
+	if (choose_servers(s->ub, r->settings, e) < 0)
+		return -1;
 	ub_ctx_hosts(s->ub, NULL);
 	if (!s->trusted)
-		log_event(LOG_WARN, "dnssec_off", F_STR("why", "no root key; install the package dns-root-data"));
+		log_event(LOG_WARN, "dnssec_off",
+			F_STR("why", "no trust anchor in the file; the root's comes with the package "
+				     "dns-root-data"),
+			F_STR("file", anchor));
 	return ub_ctx_async(s->ub, 1) == 0 ? 0 : err_set(e, ERR_TEMP, "libunbound cannot use threads");
 }
 
@@ -176,7 +203,8 @@ static void on_first(void *arg, int error, struct ub_result *result)
 	ub_resolve_free(result);
 }
 
-/* A first question starts libunbound's thread, now that the sandbox stands and before threads are sealed off. */
+/* A first question starts libunbound's thread, now that the sandbox stands and before threads are sealed off.
+ */
 static int start(struct role_run *r, err *e)
 {
 	struct resolver *s = r->state;
@@ -198,19 +226,19 @@ static void status(struct role_run *r, struct buf *json)
 	const struct resolver *s = r->state;
 
 	buf_addf(json, ",\"queries\":%llu,\"unanswered\":%llu,\"dnssec\":%s", (unsigned long long)s->queries,
-	        (unsigned long long)s->failed, s->trusted ? "true" : "false");
+		(unsigned long long)s->failed, s->trusted ? "true" : "false");
 }
 
 int main(int argc, char **argv)
 {
 	static struct resolver state;
 	static const struct role_ops ops = {
-	        .role = ROLE_RESOLVER,
-	        .sandbox = &resolver_sandbox,
-	        .prepare = prepare,
-	        .start = start,
-	        .handlers = handlers,
-	        .status = status,
+		.role = ROLE_RESOLVER,
+		.sandbox = &resolver_sandbox,
+		.prepare = prepare,
+		.start = start,
+		.handlers = handlers,
+		.status = status,
 	};
 
 	return role_main(argc, argv, &ops, &state);

@@ -42,6 +42,11 @@ def path_of(args):
     return m.group(1) if m else ""
 
 
+def is_record(call, args):
+    """The write of a record, not of the zeroes ahead of it."""
+    return call == "pwritev" and path_of(args).endswith(".vol") and 'iov_base="PHR1' in args
+
+
 class Order:
     def __init__(self, found):
         self.found = sorted(found)
@@ -67,7 +72,7 @@ class Order:
 
     def check_answer(self, number):
         after, answer = self.runs[number], self.answers[number]
-        end, volume = self.next(after, lambda c, a: c == "pwritev" and path_of(a).endswith(".vol"))
+        end, volume = self.next(after, is_record)
         steps = [(end, "the record's write")]
         end, _ = self.next(end or after, lambda c, a: c == "fdatasync" and path_of(a) == volume)
         steps.append((end, f"fdatasync of {volume}"))
@@ -81,7 +86,7 @@ class Order:
         return None
 
     def check_volume(self, volume):
-        first, _ = self.next(-1, lambda c, a: c == "pwritev" and path_of(a) == volume)
+        first, _ = self.next(-1, lambda c, a: is_record(c, a) and path_of(a) == volume)
         folder = str(pathlib.Path(volume).parent)
         made = next((e for s, e, c, a, r in self.found if c == "openat" and f'"{pathlib.Path(volume).name}"' in a
                      and "O_CREAT" in a and r >= 0), None)
@@ -121,7 +126,7 @@ def main():
             return 1
         order = Order(events(log.read_text(errors="replace")))
     bad = [order.check_answer(n) for n in sorted(order.answers)]
-    volumes = {path_of(a) for _, _, c, a, _ in order.found if c == "pwritev" and path_of(a).endswith(".vol")}
+    volumes = {path_of(a) for _, _, c, a, _ in order.found if is_record(c, a)}
     bad += [order.check_volume(v) for v in sorted(volumes)]
     bad.append(order.check_big())
     bad = [b for b in bad if b]

@@ -54,7 +54,8 @@ struct channel {
 	struct pending *pending[PENDING_SLOTS];
 	struct fiber_signal credit;
 	uint32_t next_id;
-	unsigned asked, answering, users;
+	unsigned asked, answering, users; /* asked: also those whose askers have left, until their answers come */
+	unsigned abandoned;
 	int fd;
 	int watching;
 	bool closed, offense, handle_closed, want_write;
@@ -97,6 +98,13 @@ int channel_fds_take(struct channel_fds *f, uint8_t mark)
 bool channel_fds_done(const struct channel_fds *f)
 {
 	return f->taken == f->n;
+}
+
+void channel_fd_drop(int *fd)
+{
+	if (*fd >= 0)
+		close(*fd);
+	*fd = -1;
 }
 
 static void fds_close(struct channel_fds *f)
@@ -284,11 +292,6 @@ void channel_offense(struct channel *c, const char *what)
 	}
 }
 
-bool channel_is_closed(const struct channel *c)
-{
-	return c->closed;
-}
-
 bool channel_is_open(const struct channel *c)
 {
 	return c && !c->closed;
@@ -365,6 +368,25 @@ static int no_answer(const struct channel *c, int rc, err *e)
 	return err_set(e, ERR_TIMEOUT, "%s does not answer", role_name(c->config.peer));
 }
 
+static void give_credit(struct channel *c)
+{
+	c->asked--;
+	fiber_signal_one(&c->credit);
+}
+
+/*
+ * The asker gives up. The other side still works on the question, so the credit comes back with the answer: else slow
+ * answers would let us have more questions under way than the other side must bear.
+ */
+static void leave(struct channel *c, struct pending **at, const struct pending *me)
+{
+	while (*at && *at != me)
+		at = &(*at)->next;
+	if (*at)
+		*at = me->next;
+	c->abandoned++;
+}
+
 int channel_ask(struct channel *c, uint16_t kind, struct channel_out *out, struct channel_answer *hold,
         uint64_t deadline, err *e)
 {
@@ -394,14 +416,10 @@ int channel_ask(struct channel *c, uint16_t kind, struct channel_out *out, struc
 	enqueue(c, out, kind, 0, me.id);
 	while (!me.done && !c->closed && rc == 0)
 		rc = fiber_park(deadline);
-	if (!me.done)
-		for (; *at; at = &(*at)->next)
-			if (*at == &me) {
-				*at = me.next;
-				break;
-			}
-	c->asked--;
-	fiber_signal_one(&c->credit);
+	if (me.done)
+		give_credit(c);
+	else
+		leave(c, at, &me);
 	if (me.done)
 		rc = me.flags & FLAG_ERROR ? from_error_answer(hold, e) : 0;
 	else
@@ -480,8 +498,14 @@ static void take_answer(struct channel *c, uint32_t id, uint16_t flags, slice bo
 
 	while (*at && (*at)->id != id)
 		at = &(*at)->next;
-	if (!*at) { /* its asker has given up */
+	if (!*at) {
 		fds_close(fds);
+		if (c->abandoned == 0) {
+			channel_offense(c, "an answer to nothing");
+			return;
+		}
+		c->abandoned--; /* its asker has given up */
+		give_credit(c);
 		return;
 	}
 	struct pending *p = *at;

@@ -45,7 +45,6 @@ MUST_USE struct channel *channel_new(int fd, const struct channel_config *config
 void channel_close(struct channel *c, const char *why);
 /* The peer broke a rule: as channel_close, and closed() is told so. */
 void channel_offense(struct channel *c, const char *what);
-bool channel_is_closed(const struct channel *c); /* it has ended, though closed() may not have been called yet */
 /* False from the moment it has ended, before closed() is called. NULL: false. */
 bool channel_is_open(const struct channel *c);
 enum role channel_peer(const struct channel *c, uint8_t *ret_instance);
@@ -79,6 +78,7 @@ struct channel *channel_request_channel(const struct channel_request *r);
 uint8_t channel_fds_add(struct channel_fds *f, int fd); /* a duplicate is sent; the caller keeps its own */
 int channel_fds_take(struct channel_fds *f, uint8_t mark);
 bool channel_fds_done(const struct channel_fds *f);
+void channel_fd_drop(int *fd); /* closes what was taken of a message that turned out broken; -1 then */
 
 /* ---- content in memory files ---- */
 

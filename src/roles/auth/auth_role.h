@@ -17,7 +17,13 @@ struct auth_role {
 	struct tickets *tickets;
 	struct guesses *guesses;
 	uint64_t logins, failed, signs;
+	uint8_t ticket_keys[2][80]; /* io/tls.h TLS_TICKET_KEY: now, before */
+	unsigned ticket_keys_n;
 };
+
+/* ticket_keys.c */
+void auth_ticket_keys_give(struct role_run *r, uint8_t frontend); /* starts a fiber */
+int auth_ticket_keys_start(struct auth_role *a, err *e);
 
 /* key.c */
 void auth_on_key(struct channel_request *q, void *arg);

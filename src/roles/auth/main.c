@@ -164,6 +164,12 @@ static int prepare(struct role_run *r, err *e)
 	return tls_library_init(e);
 }
 
+static void on_peer(struct role_run *r, enum role peer, uint8_t instance, bool up)
+{
+	if (peer == ROLE_FRONTEND && up)
+		auth_ticket_keys_give(r, instance);
+}
+
 static int start(struct role_run *r, err *e)
 {
 	struct auth_role *a = r->state;
@@ -174,7 +180,7 @@ static int start(struct role_run *r, err *e)
 	if (!a->tickets || !a->guesses)
 		return err_set(e, ERR_TEMP, "no memory");
 	a->credentials = credentials_open(".", WORKERS, e); /* the sandbox made the folder the working directory */
-	return a->credentials ? 0 : -1;
+	return a->credentials ? auth_ticket_keys_start(a, e) : -1;
 }
 
 static void status(struct role_run *r, struct buf *json)
@@ -203,7 +209,8 @@ int main(int argc, char **argv)
 	        .sandbox = &auth_sandbox,
 	        .workers = WORKERS,
 	        .prepare = prepare,
-	        .start = start,
+		.peer = on_peer,
+		.start = start,
 	        .handlers = handlers,
 	        .status = status,
 	        .end = end,

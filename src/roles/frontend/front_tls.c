@@ -25,6 +25,31 @@ static int sign(void *arg, uint32_t key, uint16_t scheme, slice text, struct buf
 	return ret_signature->failed ? -ENOMEM : 0;
 }
 
+static void use_ticket_keys(const struct frontend *f)
+{
+	if (f->tls && f->ticket_keys_n > 0)
+		tls_context_ticket_keys(f->tls, f->ticket_keys[0], f->ticket_keys_n > 1 ? f->ticket_keys[1] : NULL);
+}
+
+void front_ticket_keys(struct channel_request *q, void *arg)
+{
+	struct frontend *f = ((struct role_run *)arg)->state;
+	struct msg_ticket_keys m;
+
+	if (!msg_ticket_keys_take(q, &m))
+		return;
+	if (m.now.n != TLS_TICKET_KEY || (m.before.n != 0 && m.before.n != TLS_TICKET_KEY)) {
+		channel_answer_error(q, ERR_CORRUPT, "ticket keys of a wrong size");
+		return;
+	}
+	memcpy(f->ticket_keys[0], m.now.p, TLS_TICKET_KEY);
+	if (m.before.n)
+		memcpy(f->ticket_keys[1], m.before.p, TLS_TICKET_KEY);
+	f->ticket_keys_n = m.before.n ? 2 : 1;
+	use_ticket_keys(f);
+	msg_ticket_keys_answer(q, &(struct msg_ticket_keys_reply){0});
+}
+
 void front_certificate(struct channel_request *q, void *arg)
 {
 	struct role_run *r = arg;
@@ -41,6 +66,7 @@ void front_certificate(struct channel_request *q, void *arg)
 	}
 	tls_context_free(f->tls); /* connections that use it hold it */
 	f->tls = next;
+	use_ticket_keys(f);
 	msg_certificate_answer(q, &(struct msg_certificate_reply){0});
 }
 

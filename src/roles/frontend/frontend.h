@@ -41,6 +41,8 @@ struct conn { /* a connection; lives on until its fiber ends */
 struct frontend {
 	struct role_run *role;
 	struct tls_context *tls;
+	uint8_t ticket_keys[2][TLS_TICKET_KEY]; /* now, before; of `auth` */
+	unsigned ticket_keys_n;
 	struct front_port *ports[PORTS_MAX];
 	size_t ports_n;
 	struct conn *conns;
@@ -55,6 +57,7 @@ struct frontend {
 /* front_tls.c */
 PARKS int front_start_tls(struct conn *c, struct stream *io, err *e);
 void front_certificate(struct channel_request *q, void *arg);
+void front_ticket_keys(struct channel_request *q, void *arg);
 
 /* front_login.c */
 enum front_verdict { FRONT_OK = 1, FRONT_BAD, FRONT_TEMP };

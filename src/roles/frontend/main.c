@@ -185,6 +185,7 @@ static void handlers(channel_handler **table)
 	table[MESSAGE_LISTEN] = on_listen;
 	table[MESSAGE_UNLISTEN] = on_unlisten;
 	table[MESSAGE_CERTIFICATE] = front_certificate;
+	table[MESSAGE_TICKET_KEYS] = front_ticket_keys;
 }
 
 static int prepare(struct role_run *r, err *e)

@@ -51,6 +51,8 @@ def contains(whole, part, what=""):
 
 
 def shorten(value, most=600):
+    if isinstance(value, bytes) and len(value) > most:
+        return f"{value[:most]!r}... ({len(value)} bytes)"
     text = repr(value)
     return text if len(text) <= most else f"{text[:most]}... ({len(text)} characters)"
 
@@ -547,7 +549,8 @@ class Imap(Talk):
             r = self.response()
             if r[0].startswith(tag + " "):
                 return r[0][len(tag) + 1:], untagged
-            check(r[0].startswith(("* ", "+")), "not a response:", shorten(r))
+            if not r[0].startswith(("* ", "+")):
+                raise Wrong(f"not a response: {shorten(r)}")
             untagged.append(r)
 
     def command(self, command):

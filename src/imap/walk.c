@@ -15,8 +15,9 @@
 struct block {
 	struct imap_item *kept;
 	size_t kept_n, kept_max;
-	uint32_t range; /* where the walk stands in uids */
-	uint32_t uid;   /* the next one there; 0: at the range's start */
+	struct imap_item one; /* where none is kept */
+	uint32_t range;       /* where the walk stands in uids */
+	uint32_t uid;         /* the next one there; 0: at the range's start */
 	bool end;
 };
 
@@ -69,9 +70,11 @@ static int pardon(struct imap_walk *w, const err *e)
 
 static int one_entry(struct imap_walk *w, struct block *b, const struct mailbox_entry *entry, err *e)
 {
-	struct imap_item local, *item = w->later ? &b->kept[b->kept_n] : &local;
+	struct imap_item *item = w->later ? &b->kept[b->kept_n] : &b->one;
 
-	*item = (struct imap_item){.entry = *entry, .seq = uidset_seq(&w->s->box.uids, entry->uid)};
+	item->entry = *entry;
+	item->seq = uidset_seq(&w->s->box.uids, entry->uid);
+	item->has_blob = false;
 	if (item->seq == 0)
 		return 0; /* new, not told yet */
 	int rc = w->needs ? imap_walk_load(w, item, w->needs, e) : 1;

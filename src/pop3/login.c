@@ -1,5 +1,6 @@
 #include "pop3/login.h"
 #include "base/encode.h"
+#include "io/loop.h"
 #include "limits.h"
 #include "pop3/capability.h"
 #include <errno.h>
@@ -10,12 +11,21 @@ struct login {
 	const struct pop3_login_ops *ops;
 	void *ctx;
 	uint32_t errors;
+	uint64_t until; /* log-in must be done */
 	bool done, handed_over;
 	size_t user_n; /* 0: no USER yet */
 	char user[LIMIT_POP3_USER];
 };
 
 typedef int command_fn(struct login *s, slice args);
+
+/* A stranger may neither be silent for long nor keep a connection by talking. */
+static void set_deadline(struct login *s)
+{
+	uint64_t now = loop_now(), left = s->until > now ? s->until - now : 1;
+
+	stream_timeout(s->io, left < s->config->timeout_ms ? left : s->config->timeout_ms);
+}
 
 static int say(struct login *s, const char *text)
 {
@@ -37,7 +47,8 @@ static bool passwords_allowed(const struct login *s)
 static int cmd_capa(struct login *s, slice args)
 {
 	(void)args;
-	return pop3_capabilities(s->io, s->ops->starttls && !stream_is_tls(s->io), passwords_allowed(s), false);
+	return pop3_capabilities(
+		s->io, s->ops->starttls && !stream_is_tls(s->io), passwords_allowed(s), false);
 }
 
 static int cmd_quit(struct login *s, slice args)
@@ -101,12 +112,14 @@ static int cmd_user(struct login *s, slice args)
 static int cmd_pass(struct login *s, slice args)
 {
 	struct pop3_credentials c = {.user = slice_make(s->user, s->user_n)};
-	char secret[LIMIT_POP3_LINE];
+	char secret[LIMIT_SECRET];
 
 	if (!passwords_allowed(s))
 		return refuse(s, "-ERR Use STLS first: a password must not travel in the clear");
 	if (s->user_n == 0)
 		return refuse(s, "-ERR USER comes before PASS");
+	if (args.n > sizeof secret) /* a line may be longer here: AUTH's initial response */
+		return refuse(s, "-ERR [AUTH] The name or the password is wrong");
 	memcpy(secret, args.p, args.n); /* args lies in the line buffer, which the next read may change */
 	c.secret = slice_make(secret, args.n);
 	int rc = try_login(s, &c);
@@ -128,7 +141,8 @@ static int plain(struct login *s, slice text)
 	good = good && slice_cut(&rest, 0, &c.authzid) && slice_cut(&rest, 0, &c.user) && c.user.n > 0 &&
 	       slice_find_c(rest, 0) < 0;
 	c.secret = rest;
-	rc = good ? try_login(s, &c) : refuse(s, "-ERR That is no PLAIN message: base64 of NUL name NUL password");
+	rc = good ? try_login(s, &c)
+		  : refuse(s, "-ERR That is no PLAIN message: base64 of NUL name NUL password");
 	if (raw.p)
 		explicit_bzero(raw.p, raw.n);
 	buf_free(&raw);
@@ -168,13 +182,13 @@ static const struct {
 	slice name;
 	command_fn *run;
 } commands[] = {
-        {SLICE_INIT("CAPA"), cmd_capa},
-        {SLICE_INIT("STLS"), cmd_stls},
-        {SLICE_INIT("USER"), cmd_user},
-        {SLICE_INIT("PASS"), cmd_pass},
-        {SLICE_INIT("AUTH"), cmd_auth},
-        {SLICE_INIT("NOOP"), cmd_noop},
-        {SLICE_INIT("QUIT"), cmd_quit},
+	{SLICE_INIT("CAPA"), cmd_capa},
+	{SLICE_INIT("STLS"), cmd_stls},
+	{SLICE_INIT("USER"), cmd_user},
+	{SLICE_INIT("PASS"), cmd_pass},
+	{SLICE_INIT("AUTH"), cmd_auth},
+	{SLICE_INIT("NOOP"), cmd_noop},
+	{SLICE_INIT("QUIT"), cmd_quit},
 };
 
 static int one_command(struct login *s, slice line)
@@ -191,24 +205,30 @@ static int one_command(struct login *s, slice line)
 	return refuse(s, "-ERR Not a command before log-in: CAPA, STLS, USER, PASS, AUTH or QUIT");
 }
 
-bool pop3_login_run(struct stream *io, const struct pop3_login_config *config, const struct pop3_login_ops *ops, void *ctx)
+bool pop3_login_run(struct stream *io, const struct pop3_login_config *config,
+	const struct pop3_login_ops *ops, void *ctx)
 {
 	struct login s = {.io = io, .config = config, .ops = ops, .ctx = ctx};
 
-	stream_timeout(io, config->timeout_ms);
+	s.until = loop_now() + LIMIT_POP3_LOGIN_MS;
+	set_deadline(&s);
 	if (stream_printf(io, "+OK %" SLICE_FMT " POP3 server ready\r\n", SLICE_ARG(config->host)) < 0)
 		return false;
 	while (!s.done) {
 		slice line;
-		ssize_t n = stream_read_line(io, LIMIT_POP3_AUTH, &line, NULL);
 
-		stream_timeout(io, config->timeout_ms);
+		set_deadline(&s);
+		ssize_t n = stream_read_line(io, LIMIT_POP3_AUTH, &line, NULL);
+		set_deadline(&s);
 		if (n == -ETIMEDOUT || n == -ECANCELED) {
-			say(&s, n == -ETIMEDOUT ? "-ERR Silent for too long; closing" : "-ERR [SYS/TEMP] Going down; come back soon");
+			say(&s, n == -ETIMEDOUT ? "-ERR Silent for too long; closing"
+						: "-ERR [SYS/TEMP] Going down; come back soon");
 			stream_flush(io);
 			break;
 		}
-		int rc = n == -EMSGSIZE ? refuse(&s, "-ERR That line is too long") : n < 0 ? (int)n : one_command(&s, line);
+		int rc = n == -EMSGSIZE ? refuse(&s, "-ERR That line is too long")
+			 : n < 0        ? (int)n
+					: one_command(&s, line);
 		if (rc < 0)
 			break;
 		if (s.errors > config->errors_max) {

@@ -13,12 +13,12 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define HEADER 8           /* u16 kind, u16 flags, u32 id */
-#define FLAG_ANSWER 1u
-#define FLAG_ERROR 2u
-#define READ_BATCH 128     /* messages taken in one wake-up before others get their turn */
+#define HEADER        8 /* u16 kind, u16 flags, u32 id */
+#define FLAG_ANSWER   1u
+#define FLAG_ERROR    2u
+#define READ_BATCH    128  /* messages taken in one wake-up before others get their turn */
 #define PENDING_SLOTS 256u /* hash of questions under way; a power of two */
-#define SEALS (F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE)
+#define SEALS         (F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE)
 
 struct channel_out {
 	struct channel_out *next;
@@ -54,7 +54,8 @@ struct channel {
 	struct pending *pending[PENDING_SLOTS];
 	struct fiber_signal credit;
 	uint32_t next_id;
-	unsigned asked, answering, users; /* asked: also those whose askers have left, until their answers come */
+	unsigned asked, answering,
+		users; /* asked: also those whose askers have left, until their answers come */
 	unsigned abandoned;
 	int fd;
 	int watching;
@@ -66,7 +67,7 @@ struct channel {
 const char *role_name(enum role r)
 {
 	static const char *const names[ROLE_COUNT] = {
-	        "supervisor", "frontend", "backend", "auth", "resolver", "outbound"};
+		"supervisor", "frontend", "backend", "auth", "resolver", "outbound"};
 
 	return r < ROLE_COUNT ? names[r] : "?";
 }
@@ -375,8 +376,8 @@ static void give_credit(struct channel *c)
 }
 
 /*
- * The asker gives up. The other side still works on the question, so the credit comes back with the answer: else slow
- * answers would let us have more questions under way than the other side must bear.
+ * The asker gives up. The other side still works on the question, so the credit comes back with the answer:
+ * else slow answers would let us have more questions under way than the other side must bear.
  */
 static void leave(struct channel *c, struct pending **at, const struct pending *me)
 {
@@ -388,7 +389,7 @@ static void leave(struct channel *c, struct pending **at, const struct pending *
 }
 
 int channel_ask(struct channel *c, uint16_t kind, struct channel_out *out, struct channel_answer *hold,
-        uint64_t deadline, err *e)
+	uint64_t deadline, err *e)
 {
 	int rc = 0;
 
@@ -531,7 +532,7 @@ static void take_request(struct channel *c, uint16_t kind, uint32_t id, slice bo
 	struct channel_request *r = NULL;
 
 	if (!rule || !(rule->from & 1u << c->config.peer) || !(rule->to & 1u << c->config.self) ||
-	        !c->config.handlers[kind]) {
+		!c->config.handlers[kind]) {
 		fds_close(fds);
 		channel_offense(c, "a message it may not send");
 		return;
@@ -589,8 +590,10 @@ static bool read_one(struct channel *c)
 		char space[CMSG_SPACE(CHANNEL_FDS_MAX * sizeof(int))];
 	} control;
 	struct iovec v = {c->scratch, LIMIT_CHANNEL_MESSAGE + 1};
-	struct msghdr m = {
-	        .msg_iov = &v, .msg_iovlen = 1, .msg_control = control.space, .msg_controllen = sizeof control.space};
+	struct msghdr m = {.msg_iov = &v,
+		.msg_iovlen = 1,
+		.msg_control = control.space,
+		.msg_controllen = sizeof control.space};
 	struct channel_fds fds = {0};
 	ssize_t n = recvmsg(c->fd, &m, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
 
@@ -651,7 +654,7 @@ slice content_file_map(int fd, size_t n)
 	int seals = fcntl(fd, F_GET_SEALS);
 
 	if (seals < 0 || (seals & SEALS) != SEALS || fstat(fd, &st) < 0 || !S_ISREG(st.st_mode) ||
-	        (uint64_t)st.st_size != n || n == 0)
+		(uint64_t)st.st_size != n || n == 0)
 		return (slice){0, 0};
 	void *p = mmap(NULL, n, PROT_READ, MAP_SHARED, fd, 0);
 

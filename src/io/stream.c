@@ -11,9 +11,12 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define OUT_GATHER 32768  /* written out when this much is gathered */
-#define OUT_MAX 1048576   /* one write call's copy is cut into pieces long before this */
-#define DIRECT_MIN 16384  /* a write this large goes out without being copied first */
+#define OUT_GATHER 32768   /* written out when this much is gathered */
+#define OUT_MAX    1048576 /* one write call's copy is cut into pieces long before this */
+#define DIRECT_MIN 16384   /* a write this large goes out without being copied first */
+#define FAIR_BYTES 262144  /* read without a wait; then the loop's other fibers run, and the deadline counts \
+			    */
+#define RELAY_WRITE_MS 300000 /* a relay's end that takes nothing for so long is gone */
 
 struct stream {
 	struct fdwatch *watch;
@@ -24,14 +27,16 @@ struct stream {
 	uint32_t unread_n;
 	int fd;
 	int error;
-	bool drained;       /* the last read got less than it asked for: wait before the next */
-	bool is_socket;     /* recv and send instead of read and write */
+	bool drained;   /* the last read got less than it asked for: wait before the next */
+	bool is_socket; /* recv and send instead of read and write */
 	bool woken, waiting;
-	bool ended; /* the peer will send nothing more; it may still read */
+	bool ended;   /* the peer will send nothing more; it may still read */
 	bool writing; /* a fiber is amid a write: one that only reads must not flush */
 	struct buf out;
 	struct fiber_signal written;
 	uint64_t timeout_at;
+	uint64_t write_ms; /* of a relay: the deadline of each wait to write, whatever timeout_at says */
+	uint32_t unwaited; /* bytes read since the last wait */
 	struct fiber *waiter;
 };
 
@@ -96,7 +101,8 @@ void stream_timeout(struct stream *s, uint64_t ms)
 
 static int fail(struct stream *s, int error)
 {
-	bool lasting = error != -ETIMEDOUT && error != -ECANCELED; /* a last word may still be said after these */
+	bool lasting =
+		error != -ETIMEDOUT && error != -ECANCELED; /* a last word may still be said after these */
 
 	if (!s->error && lasting)
 		s->error = error;
@@ -137,8 +143,24 @@ static ssize_t try_write(struct stream *s, const void *p, size_t n, bool *ret_fo
 
 static int wait_ready(struct stream *s, bool for_write)
 {
-	int rc = fdwatch_wait(s->watch, for_write, s->timeout_at);
+	uint64_t until = for_write && s->write_ms ? loop_now() + s->write_ms : s->timeout_at;
+	int rc = fdwatch_wait(s->watch, for_write, until);
 
+	s->unwaited = 0;
+	return rc < 0 ? fail(s, rc) : 0;
+}
+
+/* A peer that sends faster than we read never lets us wait: others must run all the same, and its time ends,
+ * too. */
+static int be_fair(struct stream *s)
+{
+	if (s->unwaited < FAIR_BYTES)
+		return 0;
+	s->unwaited = 0;
+	int rc = fiber_yield();
+
+	if (rc == 0 && loop_now() >= s->timeout_at)
+		rc = -ETIMEDOUT;
 	return rc < 0 ? fail(s, rc) : 0;
 }
 
@@ -234,6 +256,9 @@ static int fill(struct stream *s)
 	}
 	if (s->error || s->ended)
 		return s->error ? s->error : -ENODATA;
+	int fair = be_fair(s);
+	if (fair < 0)
+		return fair;
 	for (;;) {
 		bool for_write = false;
 
@@ -251,6 +276,7 @@ static int fill(struct stream *s)
 
 			if (got > 0) {
 				s->in_n += (uint32_t)got;
+				s->unwaited += (uint32_t)got;
 				s->drained = !s->tls && (size_t)got < room;
 				return 0;
 			}
@@ -414,18 +440,21 @@ bool stream_waiting(const struct stream *s)
 }
 
 /*
- * Closing a socket with unread input sends a reset, which may overtake our last words: what the client still sends is
- * read and dropped, for a while.
+ * Closing a socket with unread input sends a reset, which may overtake our last words: what the client still
+ * sends is read and dropped, for a while.
  */
 static void linger(struct stream *s)
 {
 	char drop[2048];
 	ssize_t n = -EAGAIN;
-	bool pending = s->in_n > 0 || (s->is_socket && !s->ended && recv(s->fd, drop, 1, MSG_PEEK | MSG_DONTWAIT) > 0);
+	bool pending = s->in_n > 0 ||
+		       (s->is_socket && !s->ended && recv(s->fd, drop, 1, MSG_PEEK | MSG_DONTWAIT) > 0);
 
 	while (pending && !s->error && n != 0) {
 		n = recv(s->fd, drop, sizeof drop, MSG_DONTWAIT);
-		if (n < 0 && (errno != EAGAIN || wait_ready(s, false) < 0))
+		if (n > 0)
+			s->unwaited += (uint32_t)n;
+		if (n < 0 ? errno != EAGAIN || wait_ready(s, false) < 0 : be_fair(s) < 0)
 			break;
 	}
 }
@@ -438,7 +467,8 @@ void stream_close(struct stream *s)
 	if (stream_flush(s) == 0 && s->tls) {
 		bool for_write = false;
 
-		while (tls_result(tls_shutdown(s->tls), &for_write) == -EAGAIN && for_write && wait_ready(s, true) == 0)
+		while (tls_result(tls_shutdown(s->tls), &for_write) == -EAGAIN && for_write &&
+			wait_ready(s, true) == 0)
 			;
 	}
 	if (s->is_socket)
@@ -560,13 +590,15 @@ void stream_relay(struct stream *a, struct stream *b)
 
 	stream_timeout(a, 0);
 	stream_timeout(b, 0);
+	a->write_ms = b->write_ms = RELAY_WRITE_MS;
 	back.self = fiber_start("relay", relay_fiber, &back);
 	if (!back.self)
 		return;
 	relay_way(a, b);
 	stream_flush(b);
 	shutdown(b->fd, SHUT_WR);
-	if (fiber_canceled() || !a->ended)
+	if (!back.done && (fiber_canceled() || !a->ended)) /* done: that fiber is no more */
 		fiber_cancel(back.self);
 	fiber_park_firmly(&back.done);
+	a->write_ms = b->write_ms = 0;
 }

@@ -4,6 +4,7 @@
 #include "io/messages.h"
 #include "limits.h"
 #include <errno.h>
+#include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -16,7 +17,7 @@
 struct ends {
 	struct channel *front, *back;
 	unsigned answered, closed, offenses;
-	bool slow;
+	uint64_t slow_ms;
 };
 
 static void on_recipient(struct channel_request *r, void *arg)
@@ -26,8 +27,8 @@ static void on_recipient(struct channel_request *r, void *arg)
 
 	if (!msg_recipient_take(r, &m))
 		return;
-	if (e->slow)
-		fiber_sleep(2);
+	if (e->slow_ms)
+		fiber_sleep(e->slow_ms);
 	if (slice_eq(m.local, S("bad"))) {
 		channel_answer_error(r, ERR_MISSING, "no such person");
 		return;
@@ -67,12 +68,14 @@ static void closed(void *arg, struct channel *c, const char *why, bool offense)
 static void open_ends(struct ends *e)
 {
 	static channel_handler *table[MESSAGE_COUNT] = {
-	        [MESSAGE_RECIPIENT] = on_recipient, [MESSAGE_SPOOL] = on_spool};
+		[MESSAGE_RECIPIENT] = on_recipient, [MESSAGE_SPOOL] = on_spool};
 	int fd[2];
 
 	assert_int_equal(channel_pair(fd), 0);
-	e->front = channel_new(fd[0], &(struct channel_config){ROLE_FRONTEND, ROLE_BACKEND, 0, table, e, closed});
-	e->back = channel_new(fd[1], &(struct channel_config){ROLE_BACKEND, ROLE_FRONTEND, 0, table, e, closed});
+	e->front = channel_new(
+		fd[0], &(struct channel_config){ROLE_FRONTEND, ROLE_BACKEND, 0, table, e, closed});
+	e->back = channel_new(
+		fd[1], &(struct channel_config){ROLE_BACKEND, ROLE_FRONTEND, 0, table, e, closed});
 }
 
 static void close_ends(struct ends *e)
@@ -111,7 +114,8 @@ static void talks(void *arg)
 	assert_int_equal(ask(&e, 7, S("bad"), &why), -1);
 	assert_int_equal(why.kind, ERR_MISSING);
 	assert_string_equal(why.text, "no such person");
-	assert_int_equal(ask_spool(e.front, &(struct msg_spool){5}, &spool, &hold, loop_now() + 5000, &why), 0);
+	assert_int_equal(
+		ask_spool(e.front, &(struct msg_spool){5}, &spool, &hold, loop_now() + 5000, &why), 0);
 	slice map = content_file_map(spool.file, 5);
 	assert_true(slice_eq(map, S("hello")));
 	content_file_unmap(map);
@@ -141,7 +145,7 @@ static void asks_much(void *arg)
 /* More askers than credits: all get their answer. */
 static void crowds(void *arg)
 {
-	struct ends e = {.slow = true};
+	struct ends e = {.slow_ms = 2};
 	unsigned left = 3 * LIMIT_CHANNEL_CREDITS;
 	struct asker a = {&e, &left};
 
@@ -180,7 +184,8 @@ static void garbles(void *arg)
 	static const struct {
 		const char *bytes;
 		size_t n;
-	} frames[] = {{"x", 1}, {"\0\0\0\0\0\0\0\1", 8}, {"\xff\xff\0\0\0\0\0\1", 8}, {"\0\x10\0\0\0\0\0\1zz", 10}};
+	} frames[] = {{"x", 1}, {"\0\0\0\0\0\0\0\1", 8}, {"\xff\xff\0\0\0\0\0\1", 8},
+		{"\0\x10\0\0\0\0\0\1zz", 10}, {"\0\0\0\1\0\0\0\1", 8}};
 
 	(void)arg;
 	for (size_t i = 0; i < sizeof frames / sizeof *frames; i++) {
@@ -189,13 +194,103 @@ static void garbles(void *arg)
 		int fd[2];
 
 		assert_int_equal(channel_pair(fd), 0);
-		e.back = channel_new(fd[1], &(struct channel_config){ROLE_BACKEND, ROLE_FRONTEND, 0, table, &e, closed});
+		e.back = channel_new(
+			fd[1], &(struct channel_config){ROLE_BACKEND, ROLE_FRONTEND, 0, table, &e, closed});
 		assert_int_equal(send(fd[0], frames[i].bytes, frames[i].n, 0), frames[i].n);
 		while (e.closed < 1)
 			fiber_sleep(1);
 		assert_int_equal(e.offenses, 1);
 		close(fd[0]);
 	}
+}
+
+static void gives_up(void *arg)
+{
+	struct asker *a = arg;
+	struct msg_recipient m = {.local = S("someone"), .domain = S("example.test")};
+	struct msg_recipient_reply r;
+	struct channel_answer hold;
+	err why;
+
+	for (int i = 0; i < 3; i++)
+		if (ask_recipient(a->e->front, &m, &r, &hold, loop_now() + 20, &why) == 0)
+			channel_answer_free(&hold);
+		else
+			assert_int_equal(why.kind, ERR_TIMEOUT);
+	--*a->left;
+}
+
+/* Who does not wait for slow answers asks no more than it has credits for: it is no offender. */
+static void leaves(void *arg)
+{
+	struct ends e = {.slow_ms = 300};
+	unsigned left = 3 * LIMIT_CHANNEL_CREDITS;
+	struct asker a = {&e, &left};
+	err why;
+
+	(void)arg;
+	open_ends(&e);
+	for (unsigned i = 0; i < 3 * LIMIT_CHANNEL_CREDITS; i++)
+		assert_non_null(fiber_start("asker", gives_up, &a));
+	while (left > 0)
+		fiber_sleep(5);
+	e.slow_ms = 0;
+	assert_int_equal(ask(&e, 7, S("alice"), &why), 0); /* the credits come back */
+	fiber_sleep(600);                                  /* the last slow answers */
+	close_ends(&e);
+	assert_int_equal(e.offenses, 0);
+}
+
+static unsigned open_descriptors(void)
+{
+	unsigned n = 0;
+
+	for (int fd = 0; fd < 256; fd++)
+		n += fcntl(fd, F_GETFD) >= 0;
+	return n;
+}
+
+static void on_session(struct channel_request *r, void *arg)
+{
+	struct msg_session m;
+
+	(void)arg;
+	assert_false(msg_session_take(r, &m));
+	assert_int_equal(m.socket, -1);
+}
+
+/* A descriptor in a message that is broken behind it is closed. */
+static void drops(void *arg)
+{
+	static channel_handler *table[MESSAGE_COUNT] = {[MESSAGE_SESSION] = on_session};
+	static const char body[] = "\0\0\0\0\0\0\0\1"
+				   "\1\0\0\0\0\0\0\1 and more";
+	union {
+		struct cmsghdr align;
+		char space[CMSG_SPACE(sizeof(int))];
+	} control = {0};
+	char frame[sizeof body - 1];
+	struct iovec v = {frame, sizeof frame};
+	struct msghdr m = {
+		.msg_iov = &v, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof control};
+	struct ends e = {0};
+	int fd[2];
+
+	(void)arg;
+	assert_int_equal(channel_pair(fd), 0);
+	memcpy(frame, body, sizeof frame);
+	frame[1] = MESSAGE_SESSION;
+	*CMSG_FIRSTHDR(&m) = (struct cmsghdr){CMSG_LEN(sizeof(int)), SOL_SOCKET, SCM_RIGHTS};
+	memcpy(CMSG_DATA(CMSG_FIRSTHDR(&m)), &fd[0], sizeof(int));
+	e.back = channel_new(
+		fd[1], &(struct channel_config){ROLE_BACKEND, ROLE_FRONTEND, 0, table, &e, closed});
+	unsigned before = open_descriptors();
+	assert_int_equal(sendmsg(fd[0], &m, 0), sizeof frame);
+	while (e.closed < 1)
+		fiber_sleep(1);
+	assert_int_equal(e.offenses, 1);
+	assert_int_equal(open_descriptors(), before - 1); /* the channel's own */
+	close(fd[0]);
 }
 
 static void run(fiber_fn *fn)
@@ -225,6 +320,18 @@ static void test_offense(void **state)
 	run(offends);
 }
 
+static void test_leave(void **state)
+{
+	(void)state;
+	run(leaves);
+}
+
+static void test_drop(void **state)
+{
+	(void)state;
+	run(drops);
+}
+
 static void test_garbage(void **state)
 {
 	(void)state;
@@ -234,10 +341,12 @@ static void test_garbage(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	        cmocka_unit_test(test_talk),
-	        cmocka_unit_test(test_crowd),
-	        cmocka_unit_test(test_offense),
-	        cmocka_unit_test(test_garbage),
+		cmocka_unit_test(test_talk),
+		cmocka_unit_test(test_crowd),
+		cmocka_unit_test(test_offense),
+		cmocka_unit_test(test_garbage),
+		cmocka_unit_test(test_leave),
+		cmocka_unit_test(test_drop),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

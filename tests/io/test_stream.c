@@ -1,4 +1,5 @@
-/* Streams over socket pairs: lines in all chunkings, limits, deadlines, half-closed peers, waking, relaying. */
+/* Streams over socket pairs: lines in all chunkings, limits, deadlines, half-closed peers, waking, relaying.
+ */
 #include "io/loop.h"
 #include "io/stream.h"
 #include "limits.h"
@@ -139,7 +140,8 @@ static void times_out(void *arg)
 	(void)arg;
 	stream_timeout(p.b, 10);
 	assert_int_equal(stream_read_line(p.b, 100, &line, NULL), -ETIMEDOUT);
-	assert_int_equal(stream_write(p.b, S("421 too slow\r\n")), 0); /* the last word goes out all the same */
+	assert_int_equal(
+		stream_write(p.b, S("421 too slow\r\n")), 0); /* the last word goes out all the same */
 	assert_int_equal(stream_flush(p.b), 0);
 	expect_line(p.a, 100, "421 too slow", false);
 	stream_free(p.a);
@@ -304,7 +306,8 @@ static void feeds(void *arg)
 	shutdown(stream_fd(f->io), SHUT_WR);
 }
 
-/* 4 MiB through a relay and back, more than any socket buffer holds: back-pressure both ways, nothing lost. */
+/* 4 MiB through a relay and back, more than any socket buffer holds: back-pressure both ways, nothing lost.
+ */
 static void relay_all(void *arg)
 {
 	struct pair client = pair_open(), server = pair_open();
@@ -329,6 +332,87 @@ static void relay_all(void *arg)
 	stream_free(client.a);
 }
 
+struct bystander {
+	bool canceled, ended;
+};
+
+static void stands_by(void *arg)
+{
+	struct bystander *b = arg;
+
+	fiber_sleep(50);
+	b->canceled = fiber_canceled();
+	b->ended = true;
+}
+
+/* One way of a relay has ended before the other is cancelled: a fiber that has its stack by now is not meant.
+ */
+static void relay_ended(void *arg)
+{
+	struct pair client = pair_open(), server = pair_open();
+	struct relayed r = {client.b, server.a, false};
+	struct bystander other = {false, false};
+
+	(void)arg;
+	struct fiber *f = fiber_start("relay", relays, &r);
+	assert_non_null(f);
+	fiber_sleep(5);
+	stream_close(server.b);
+	fiber_sleep(5);
+	assert_non_null(fiber_start("bystander", stands_by, &other));
+	fiber_sleep(5);
+	fiber_cancel(f);
+	while (!r.done || !other.ended)
+		fiber_sleep(5);
+	assert_false(other.canceled);
+	stream_close(client.a);
+}
+
+static void test_relay_ended(void **state)
+{
+	(void)state;
+	run(relay_ended);
+}
+
+static void ticks(void *arg)
+{
+	unsigned *n = arg;
+
+	while (*n < 1000000 && fiber_yield() == 0)
+		++*n;
+}
+
+/* A peer that is always faster than we are: others run, and its time ends. */
+static void floods(void *arg)
+{
+	int fd = open("/dev/random", O_RDONLY | O_NONBLOCK | O_CLOEXEC); /* never has nothing to read */
+	struct stream *s = stream_new(fd);
+	unsigned n = 0;
+	slice have;
+	int rc;
+
+	(void)arg;
+	if (!s) {
+		print_message("skipped: no endless descriptor here\n");
+		return;
+	}
+	struct fiber *f = fiber_start("ticks", ticks, &n);
+	assert_non_null(f);
+	stream_timeout(s, 100);
+	while ((rc = stream_fill(s, &have)) == 0)
+		stream_consume(s, have.n);
+	assert_int_equal(rc, -ETIMEDOUT);
+	assert_true(n > 1);
+	n = 1000000;
+	stream_free(s);
+}
+
+static void test_flood(void **state)
+{
+	(void)state;
+	run(floods);
+}
+
 static void test_relay(void **state)
 {
 	(void)state;
@@ -338,13 +422,15 @@ static void test_relay(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	        cmocka_unit_test(test_lines),
-	        cmocka_unit_test(test_skip),
-	        cmocka_unit_test(test_timeout),
-	        cmocka_unit_test(test_half),
-	        cmocka_unit_test(test_wake),
-	        cmocka_unit_test(test_hand_on),
-	        cmocka_unit_test(test_relay),
+		cmocka_unit_test(test_lines),
+		cmocka_unit_test(test_skip),
+		cmocka_unit_test(test_timeout),
+		cmocka_unit_test(test_half),
+		cmocka_unit_test(test_wake),
+		cmocka_unit_test(test_hand_on),
+		cmocka_unit_test(test_relay),
+		cmocka_unit_test(test_relay_ended),
+		cmocka_unit_test(test_flood),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -27,7 +27,7 @@ static void child_closed(void *arg, struct channel *ch, const char *why, bool of
 
 	if (c->channel == ch)
 		c->channel = NULL;
-	c->up = false;
+	c->up = c->wired = false;
 	if (offense) {
 		log_event(LOG_ERROR, "role_offense", F_STR("role", role_name(c->role)), F_STR("why", why));
 		if (c->pid > 0)
@@ -53,8 +53,10 @@ static int spawn(struct child *c, err *e)
 	char path[1280], instance[8];
 	posix_spawn_file_actions_t acts;
 
+	c->started_ms = clock_boot_ms();
 	if (settings < 0)
 		return -1;
+	c->generation = s->config.settings->generation;
 	settings = high(settings);
 	if (channel_pair(pair) < 0) {
 		close(settings);
@@ -82,7 +84,6 @@ static int spawn(struct child *c, err *e)
 	struct channel_config config = {ROLE_SUPERVISOR, c->role, c->instance, s->handlers, c, child_closed};
 
 	c->ended = false;
-	c->started_ms = clock_boot_ms();
 	c->channel = channel_new(pair[0], &config);
 	return c->channel ? 0 : err_set(e, ERR_TEMP, "no memory for a channel");
 }
@@ -125,7 +126,8 @@ static void keeper(void *arg)
 		err e = {0};
 
 		if (spawn(c, &e) < 0 || first_question(c, &e) < 0 || supervisor_wire(c, &e) < 0) {
-			log_event(LOG_ERROR, "role_start_failed", F_STR("role", role_name(c->role)), F_ERR(&e));
+			if (!c->s->stopping)
+				log_event(LOG_ERROR, "role_start_failed", F_STR("role", role_name(c->role)), F_ERR(&e));
 			if (c->pid > 0)
 				kill(c->pid, SIGKILL);
 			if (!c->s->ready && c->restarts >= 2) {
@@ -159,7 +161,7 @@ void supervisor_child_ended(struct supervisor *s, pid_t pid, int status)
 		log_end(c);
 		channel_close(c->channel, "the role has ended");
 		c->channel = NULL;
-		c->up = false;
+		c->up = c->wired = false;
 		fiber_signal_all(&c->changed);
 	}
 }
@@ -180,10 +182,11 @@ static void add_child(struct supervisor *s, enum role role, uint8_t instance)
 void supervisor_children_start(struct supervisor *s)
 {
 	uint64_t frontends = s->config.settings->frontend_processes;
+	long cores = sysconf(_SC_NPROCESSORS_ONLN);
 
 	add_child(s, ROLE_AUTH, 0);
 	add_child(s, ROLE_BACKEND, 0);
-	for (uint8_t i = 0; i < (frontends ? frontends : 1) && i < ROLE_INSTANCES; i++)
+	for (uint8_t i = 0; i < (frontends ? frontends : (uint64_t)(cores > 0 ? cores : 1)) && i < ROLE_INSTANCES; i++)
 		add_child(s, ROLE_FRONTEND, i);
 	add_child(s, ROLE_RESOLVER, 0);
 	add_child(s, ROLE_OUTBOUND, 0);

@@ -1,3 +1,4 @@
+#include "base/buf.h"
 #include "base/clock.h"
 #include "io/loop_int.h"
 #include "limits.h"
@@ -43,19 +44,20 @@
 #define STACK_BYTES LIMIT_FIBER_STACK
 #endif
 #define TRIM_AFTER_MS 2000
-#define CENSUS_FILL 0xA5
+#define CENSUS_FILL   0xA5
 
 extern void fiber_switch(void **save_sp, void *load_sp);
 extern void fiber_boot(void);
 void fiber_main(struct fiber *f); /* called by fiber_boot */
 
-/* The lowest page is the guard; the fiber's own struct lies at the top of its stack: a shallow fiber is one page. */
+/* The lowest page is the guard; the fiber's own struct lies at the top of its stack: a shallow fiber is one
+ * page. */
 static char *stack_take(struct loop *l)
 {
 	if (l->stacks_n > 0)
 		return l->stacks[--l->stacks_n];
-	char *base = mmap(
-	        NULL, STACK_BYTES + PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	char *base = mmap(NULL, STACK_BYTES + PAGE, PROT_READ | PROT_WRITE,
+		MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	if (base == MAP_FAILED)
 		return NULL;
 	if (madvise(base, PAGE, MADV_GUARD_INSTALL) < 0 && mprotect(base, PAGE, PROT_NONE) < 0) {
@@ -82,32 +84,47 @@ void fibers_release(struct loop *l)
 }
 
 #ifdef POSTHOUSE_CENSUS
-static void census_note(struct loop *l, const struct fiber *f)
+#define CENSUS_KINDS 64
+/* Of all loops of the process. */
+static struct {
+	_Atomic(const char *) name;
+	atomic_size_t deepest;
+} census[CENSUS_KINDS];
+
+static void census_note(const struct fiber *f)
 {
 	size_t unused = 0;
 
 	while (unused < STACK_BYTES - sizeof *f && (uint8_t)f->base[unused] == CENSUS_FILL)
 		unused++;
-	for (size_t i = 0; i < LOOP_CENSUS_KINDS; i++) {
-		if (!l->census[i].name)
-			l->census[i].name = f->name;
-		if (strcmp(l->census[i].name, f->name) == 0) {
-			if (l->census[i].deepest < STACK_BYTES - unused)
-				l->census[i].deepest = STACK_BYTES - unused;
-			return;
-		}
+	for (size_t i = 0; i < CENSUS_KINDS; i++) {
+		const char *none = NULL;
+		size_t before = atomic_load(&census[i].deepest);
+
+		if (!atomic_compare_exchange_strong(&census[i].name, &none, f->name) &&
+			strcmp(none, f->name) != 0)
+			continue;
+		while (before < STACK_BYTES - unused &&
+			!atomic_compare_exchange_weak(&census[i].deepest, &before, STACK_BYTES - unused))
+			;
+		return;
 	}
 }
+
 #endif
 
-size_t fiber_census(const char *name)
+void fiber_census(struct buf *json)
 {
-	const struct loop *l = loop_self();
-
-	for (size_t i = 0; i < LOOP_CENSUS_KINDS && l->census[i].name; i++)
-		if (strcmp(l->census[i].name, name) == 0)
-			return l->census[i].deepest;
-	return 0;
+#ifdef POSTHOUSE_CENSUS
+	for (const struct fiber *f = loop_self()->all; f; f = f->next)
+		census_note(f);
+	for (size_t i = 0; i < CENSUS_KINDS && atomic_load(&census[i].name); i++)
+		buf_addf(json, "%s{\"kind\":\"%s\",\"deepest\":%zu}", i == 0 ? ",\"stacks\":[" : ",",
+			atomic_load(&census[i].name), atomic_load(&census[i].deepest));
+	buf_add_c(json, ']');
+#else
+	(void)json;
+#endif
 }
 
 struct fiber *fiber_self(void)
@@ -164,14 +181,14 @@ struct fiber *fiber_start(const char *name, fiber_fn *fn, void *arg)
 	f->parked_since = l->now;
 #if defined(__x86_64__)
 	uint64_t *sp = (uint64_t *)(void *)top;
-	*--sp = (uint64_t)(uintptr_t)fiber_boot;    /* return address */
-	*--sp = 0;                                  /* rbp: ends frame-pointer walks */
-	*--sp = 0;                                  /* rbx */
-	*--sp = (uint64_t)(uintptr_t)f;             /* r12 */
-	*--sp = 0;                                  /* r13 */
-	*--sp = 0;                                  /* r14 */
-	*--sp = 0;                                  /* r15 */
-	*--sp = (uint64_t)0x037f << 32 | 0x1f80;    /* x87 control word, mxcsr: the ABI's defaults */
+	*--sp = (uint64_t)(uintptr_t)fiber_boot; /* return address */
+	*--sp = 0;                               /* rbp: ends frame-pointer walks */
+	*--sp = 0;                               /* rbx */
+	*--sp = (uint64_t)(uintptr_t)f;          /* r12 */
+	*--sp = 0;                               /* r13 */
+	*--sp = 0;                               /* r14 */
+	*--sp = 0;                               /* r15 */
+	*--sp = (uint64_t)0x037f << 32 | 0x1f80; /* x87 control word, mxcsr: the ABI's defaults */
 	f->sp = sp;
 #else
 	uint64_t *sp = (uint64_t *)(void *)(top - 176);
@@ -273,8 +290,8 @@ static void heap_remove(struct loop *l, struct fiber *f)
 }
 
 /*
- * The heap is lazy: a fiber already in it with an earlier time stays where it is, and is put right when that time
- * comes. A session whose deadline only moves forward costs no heap work a park.
+ * The heap is lazy: a fiber already in it with an earlier time stays where it is, and is put right when that
+ * time comes. A session whose deadline only moves forward costs no heap work a park.
  */
 static bool heap_want(struct loop *l, struct fiber *f)
 {
@@ -465,7 +482,7 @@ static void bury(struct loop *l, struct fiber *f)
 		l->all = f->next;
 	l->fibers--;
 #ifdef POSTHOUSE_CENSUS
-	census_note(l, f);
+	census_note(f);
 #endif
 #ifdef WITH_TSAN
 	__tsan_destroy_fiber(f->sanitizer);
@@ -521,12 +538,15 @@ void fibers_run_ready(struct loop *l)
 }
 
 /*
- * The part of a parked stack below its pages in use goes back to the system; not where a sanitizer or the census keeps
- * its books on it.
+ * The part of a parked stack below its pages in use goes back to the system; not where a sanitizer or the
+ * census keeps its books on it.
  */
 static void trim(const struct fiber *f, const char *sp)
 {
-#if defined(WITH_ASAN) || defined(POSTHOUSE_CENSUS)
+#if defined(POSTHOUSE_CENSUS)
+	(void)sp;
+	census_note(f);
+#elif defined(WITH_ASAN)
 	(void)f;
 	(void)sp;
 #else

@@ -13,9 +13,9 @@ struct fiber {
 	void *arg;
 	struct fiber *next_ready;
 	struct fiber *next, *prev; /* all fibers of the loop */
-	uint64_t deadline;     /* of the present park */
-	uint64_t parked_since; /* ms */
-	uint32_t heap_at;      /* place in the deadline heap + 1; 0: not there */
+	uint64_t deadline;         /* of the present park */
+	uint64_t parked_since;     /* ms */
+	uint32_t heap_at;          /* place in the deadline heap + 1; 0: not there */
 	bool ready, parked, woken, canceled, timed_out, trimmed, ended;
 	char label[40];
 	void *sanitizer; /* ASan fake stack or TSan fiber */
@@ -27,8 +27,7 @@ struct deadline {
 };
 
 #define LOOP_SPARE_BUFFERS 64
-#define LOOP_SPARE_STACKS 64
-#define LOOP_CENSUS_KINDS 32
+#define LOOP_SPARE_STACKS  64
 
 struct loop {
 	uv_loop_t uv;
@@ -60,10 +59,6 @@ struct loop {
 	unsigned spare_n;
 	char *stacks[LOOP_SPARE_STACKS];
 	unsigned stacks_n;
-	struct {
-		const char *name;
-		size_t deepest;
-	} census[LOOP_CENSUS_KINDS];
 };
 
 void fibers_run_ready(struct loop *l);
@@ -77,8 +72,9 @@ char *loop_buffer_take(void);
 void loop_buffer_give(char *block);
 
 /*
- * Readiness of one descriptor, level-triggered. The watch stays on between waits, so that a request-reply session costs
- * no epoll_ctl; when readiness comes that nobody waits for, it is switched off until the next wait.
+ * Readiness of one descriptor, level-triggered. The watch stays on between waits, so that a request-reply
+ * session costs no epoll_ctl; when readiness comes that nobody waits for, it is switched off until the next
+ * wait.
  */
 struct fdwatch {
 	uv_poll_t poll;

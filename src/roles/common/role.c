@@ -8,10 +8,12 @@
 #include <sys/prctl.h>
 #include <unistd.h>
 
+#define RETIRE_MS 600000
+
 static void set_log(const struct role_run *r)
 {
 	log_setup(role_name(r->ops->role), (enum log_level)r->settings->log_level,
-	        (enum log_format)r->settings->log_format, getenv("JOURNAL_STREAM") != NULL);
+		(enum log_format)r->settings->log_format, getenv("JOURNAL_STREAM") != NULL);
 }
 
 static void peer_gone(void *arg, struct channel *c, const char *why, bool offense)
@@ -23,8 +25,8 @@ static void peer_gone(void *arg, struct channel *c, const char *why, bool offens
 
 	if (ours)
 		r->peers[peer][instance] = NULL;
-	log_event(offense ? LOG_ERROR : LOG_NOTICE, offense ? "peer_offense" : "peer_gone", F_STR("peer", role_name(peer)),
-	        F_U64("instance", instance), F_STR("why", why));
+	log_event(offense ? LOG_ERROR : LOG_NOTICE, offense ? "peer_offense" : "peer_gone",
+		F_STR("peer", role_name(peer)), F_U64("instance", instance), F_STR("why", why));
 	if (ours && r->ops->peer)
 		r->ops->peer(r, peer, instance, false);
 	fiber_signal_all(&r->peer_changed);
@@ -76,11 +78,18 @@ static void on_peer(struct channel_request *q, void *arg)
 		channel_offense(channel_request_channel(q), "bad peer");
 		return;
 	}
-	struct channel_config config = {r->ops->role, (enum role)m.role, m.instance, r->table, r, peer_closed};
+	struct channel_config config = {
+		r->ops->role, (enum role)m.role, m.instance, r->table, r, peer_closed};
 	struct channel *before = r->peers[m.role][m.instance];
 
+	if (before && r->ops->peer) /* its end may not have been noticed yet: the old one goes first */
+		r->ops->peer(r, (enum role)m.role, m.instance, false);
 	r->peers[m.role][m.instance] = channel_new(m.channel, &config);
 	channel_close(before, "replaced by a new one");
+	if (!r->peers[m.role][m.instance]) {
+		channel_answer_error(q, ERR_TEMP, "no memory for a channel");
+		return;
+	}
 	if (r->ops->peer)
 		r->ops->peer(r, (enum role)m.role, m.instance, true);
 	fiber_signal_all(&r->peer_changed);
@@ -106,6 +115,16 @@ static void on_config(struct channel_request *q, void *arg)
 		msg_config_answer(q, &(struct msg_config_reply){0});
 }
 
+/*
+ * A fiber may have a slice of the old settings in its hands while it is parked, a walk through all domains being the
+ * longest. Before it is freed it rests longer than any of them takes.
+ */
+static void retire(void *arg)
+{
+	fiber_sleep(RETIRE_MS);
+	settings_free(arg);
+}
+
 static void on_config_commit(struct channel_request *q, void *arg)
 {
 	struct role_run *r = arg;
@@ -121,7 +140,11 @@ static void on_config_commit(struct channel_request *q, void *arg)
 		set_log(r);
 		if (r->ops->reload)
 			r->ops->reload(r, before);
-		settings_free(before);
+		if (!fiber_start("retired", retire, before)) /* then it is kept */
+			log_event(LOG_WARN, "settings_kept", F_U64("generation", before->generation));
+	} else if (m.generation != 0 && m.generation != r->settings->generation) { /* 0: are you there? */
+		channel_answer_error(q, ERR_MISSING, "settings that were not announced");
+		return;
 	}
 	msg_config_commit_answer(q, &(struct msg_config_commit_reply){0});
 }
@@ -149,12 +172,15 @@ static void on_role_status(struct channel_request *q, void *arg)
 	if (!msg_role_status_take(q, &m))
 		return;
 	buf_addf(&json,
-	        "\"sandbox\":{\"root\":%s,\"ids\":%s,\"landlock\":%d,\"seccomp\":%s,\"weakness\":%s%s%s},\"fibers\":%zu",
-	        r->sandbox.rooted ? "true" : "false", r->sandbox.ids ? "true" : "false", r->sandbox.landlock,
-	        r->sandbox.seccomp ? "true" : "false", r->sandbox.weakness ? "\"" : "",
-	        r->sandbox.weakness ? r->sandbox.weakness : "null", r->sandbox.weakness ? "\"" : "", fiber_count());
+		"\"sandbox\":{\"root\":%s,\"ids\":%s,\"landlock\":%d,\"seccomp\":%s,\"weakness\":%s%s%s},"
+		"\"fibers\":%zu",
+		r->sandbox.rooted ? "true" : "false", r->sandbox.ids ? "true" : "false", r->sandbox.landlock,
+		r->sandbox.seccomp ? "true" : "false", r->sandbox.weakness ? "\"" : "",
+		r->sandbox.weakness ? r->sandbox.weakness : "null", r->sandbox.weakness ? "\"" : "",
+		fiber_count());
 	uint64_t us = loop_longest_us(&longest);
 	buf_addf(&json, ",\"longest_us\":%llu,\"longest\":\"%s\"", (unsigned long long)us, longest);
+	fiber_census(&json);
 	if (r->ops->status)
 		r->ops->status(r, &json);
 	if (json.failed)
@@ -178,8 +204,7 @@ static void supervisor_gone(void *arg, struct channel *c, const char *why, bool 
 struct channel *role_peer_wait(struct role_run *r, enum role peer, uint64_t deadline)
 {
 	/* One that has ended stands there until the loop has closed its handle. */
-	while (!channel_is_open(r->peers[peer][0]) &&
-		fiber_signal_wait(&r->peer_changed, deadline) == 0)
+	while (!channel_is_open(r->peers[peer][0]) && fiber_signal_wait(&r->peer_changed, deadline) == 0)
 		;
 	return r->peers[peer][0];
 }
@@ -199,6 +224,8 @@ static int begin(struct role_run *r, int argc, char **argv, err *e)
 	signal(SIGPIPE, SIG_IGN);
 	signal(SIGINT, SIG_IGN); /* the terminal's ^C reaches all of us: the supervisor decides */
 	signal(SIGHUP, SIG_IGN);
+	signal(SIGTERM, SIG_IGN); /* a service manager may send it to all of us: the supervisor drains in order */
+	close_range(ROLE_FD_HOME + 1, ~0u, 0); /* whatever the one who started the supervisor left open */
 	if (argc > 1 && !slice_to_u64(slice_of(argv[1]), ROLE_INSTANCES - 1, &instance))
 		return err_set(e, ERR_SYNTAX, "started by hand? the supervisor starts this program");
 	r->instance = (uint8_t)instance;

@@ -1,6 +1,7 @@
 #include "roles/supervisor/supervisor_int.h"
 #include <errno.h>
 #include <fcntl.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -59,6 +60,10 @@ int supervisor_folders(struct supervisor *s, err *e)
 
 	if ((s->data_fd = make_path(c->data_dir, e)) < 0 || (s->run_fd = make_path(c->run_dir, e)) < 0)
 		return -1;
+	if (flock(s->run_fd, LOCK_EX | LOCK_NB) < 0) /* else its sockets would be taken from the other one */
+		return errno == EWOULDBLOCK
+		               ? err_set(e, ERR_EXISTS, "another post house runs in \"%" SLICE_FMT "\"", SLICE_ARG(c->run_dir))
+		               : err_sys(e, ERR_IO, "cannot lock the run folder");
 	s->store_fd = folder(s->data_fd, "store", backend, 0710, e);
 	s->auth_fd = folder(s->data_fd, "auth", auth, 0710, e);
 	s->empty_fd = folder(s->run_fd, "empty", geteuid(), 0555, e);

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #define BACKLOG 1024
+#define VISITORS_MAX 64 /* of the control socket, until the backend has taken them */
 
 static int bind_unix(slice path, mode_t mode, err *e)
 {
@@ -166,18 +167,22 @@ static void pass_visitor(void *arg)
 		else
 			log_event(LOG_WARN, "control_refused", F_U64("uid", who.uid), F_STR("error", e.text));
 	}
+	v->s->visitors--;
 	close(v->fd);
 	free(v);
 }
 
 static void on_visitor(void *arg, int fd)
 {
-	struct visitor *v = calloc(1, sizeof *v);
+	struct supervisor *s = arg;
+	struct visitor *v = s->visitors < VISITORS_MAX ? calloc(1, sizeof *v) : NULL;
 
 	if (v) {
 		*v = (struct visitor){arg, fd};
-		if (fiber_start("control", pass_visitor, v))
+		if (fiber_start("control", pass_visitor, v)) {
+			s->visitors++;
 			return;
+		}
 	}
 	free(v);
 	close(fd);

@@ -9,19 +9,53 @@ static void log_change(void *arg, const struct config_change *c)
 	        F_SLICE("after", c->after), F_STR("takes_effect", c->restart ? "at the next start" : "now"));
 }
 
+static int offer_one(const struct child *c, int fd, uint64_t generation, err *e)
+{
+	struct msg_config m = {.generation = generation, .snapshot = fd};
+	struct msg_config_reply reply;
+	struct channel_answer hold;
+
+	if (ask_config(c->channel, &m, &reply, &hold, loop_now() + START_MS, e) < 0)
+		return -1;
+	channel_answer_free(&hold);
+	return 0;
+}
+
+static int commit_one(struct child *c, uint64_t generation, err *e)
+{
+	struct msg_config_commit_reply reply;
+	struct channel_answer hold;
+
+	if (ask_config_commit(c->channel, &(struct msg_config_commit){generation}, &reply, &hold, loop_now() + START_MS, e) < 0)
+		return -1;
+	channel_answer_free(&hold);
+	c->generation = generation;
+	return 0;
+}
+
+int supervisor_catch_up(struct child *c, err *e)
+{
+	const struct settings *now = c->s->config.settings;
+
+	while (c->generation != now->generation) {
+		uint64_t generation = now->generation;
+		AUTO_FD fd = settings_seal(now, e);
+
+		if (fd < 0 || offer_one(c, fd, generation, e) < 0 || commit_one(c, generation, e) < 0)
+			return -1;
+		now = c->s->config.settings;
+	}
+	return 0;
+}
+
+/* Who dies meanwhile is no reason to refuse: its successor gets what is in force then. */
 static int offer(struct supervisor *s, int fd, uint64_t generation, err *e)
 {
 	for (size_t i = 0; i < s->children_n; i++) {
-		struct child *c = &s->children[i];
-		struct msg_config m = {.generation = generation, .snapshot = fd};
-		struct msg_config_reply reply;
-		struct channel_answer hold;
+		const struct child *c = &s->children[i];
 
-		if (!c->up)
-			continue;
-		if (ask_config(c->channel, &m, &reply, &hold, loop_now() + START_MS, e) < 0)
+		if (c->up && offer_one(c, fd, generation, e) < 0 && c->up)
 			return -1;
-		channel_answer_free(&hold);
 	}
 	return 0;
 }
@@ -30,12 +64,11 @@ static void commit(struct supervisor *s, uint64_t generation)
 {
 	for (size_t i = 0; i < s->children_n; i++) {
 		struct child *c = &s->children[i];
-		struct msg_config_commit_reply reply;
-		struct channel_answer hold = {0};
+		err e = {0};
 
-		if (c->up && ask_config_commit(c->channel, &(struct msg_config_commit){generation}, &reply, &hold,
-		                     loop_now() + START_MS, NULL) == 0)
-			channel_answer_free(&hold);
+		/* One that came up after the offer has not heard of it. */
+		if (c->up && commit_one(c, generation, &e) < 0 && c->up && supervisor_catch_up(c, &e) < 0 && c->up)
+			log_event(LOG_ERROR, "config_not_taken", F_STR("role", role_name(c->role)), F_ERR(&e));
 	}
 }
 

@@ -94,14 +94,21 @@ static void find_group(struct supervisor *s)
 		s->control_gid = found->gr_gid;
 }
 
-static void note_hosts(struct supervisor *s)
+/* As many as there is room for; never a part of one. */
+void supervisor_note_hosts(struct supervisor *s, const struct settings *c)
 {
-	const struct settings *c = s->config.settings;
-	int n = snprintf(s->hosts, sizeof s->hosts, "%" SLICE_FMT, SLICE_ARG(c->host));
+	size_t at = (size_t)snprintf(s->hosts, sizeof s->hosts, "%" SLICE_FMT, SLICE_ARG(c->host));
 
-	for (size_t i = 0; i < c->domains_n && n > 0 && (size_t)n < sizeof s->hosts; i++)
-		n += snprintf(s->hosts + n, sizeof s->hosts - (size_t)n, " mail.%" SLICE_FMT,
-		        SLICE_ARG(c->domains[i].name));
+	for (size_t i = 0; i < c->domains_n; i++) {
+		size_t room = sizeof s->hosts - at;
+		int n = snprintf(s->hosts + at, room, " mail.%" SLICE_FMT, SLICE_ARG(c->domains[i].name));
+
+		if (n < 0 || (size_t)n >= room) {
+			s->hosts[at] = 0;
+			break;
+		}
+		at += (size_t)n;
+	}
 }
 
 /* Everything that needs rights or may fail for a reason the owner must mend. Returns an exit code. */
@@ -112,7 +119,6 @@ static int set_up(struct supervisor *s, err *e)
 	if (supervisor_folders(s, e) < 0)
 		return 73;
 	find_group(s);
-	note_hosts(s);
 	if (supervisor_ports_open(s, s->config.settings, e) < 0 || supervisor_control_open(s, e) < 0)
 		return e->sys == EACCES || e->sys == EPERM ? 77 : 71;
 	struct sandbox_start at = {.home = -1, .uid = geteuid(), .gid = getegid()};

@@ -21,7 +21,10 @@ struct child {
 	uint8_t instance;
 	pid_t pid; /* 0: none */
 	struct channel *channel;
-	bool up;   /* answered its first question and is wired */
+	bool up;    /* answered its first question: others may be joined to it */
+	bool wired; /* has all it needs */
+	uint64_t order;      /* of coming up: who comes second makes the pair */
+	uint64_t generation; /* of the settings it has */
 	bool ended;
 	int status;
 	unsigned restarts;
@@ -48,6 +51,8 @@ struct supervisor {
 	char chain[CHAIN_MAX];
 	size_t chain_n;
 	bool chain_ready, self_signed;
+	uint64_t orders; /* children that came up so far */
+	unsigned visitors;
 	struct fiber_signal changed; /* a child or the chain */
 	int data_fd, run_fd, empty_fd, store_fd, auth_fd;
 	char libexec[1152]; /* "<folder>/posthouse-" */
@@ -62,7 +67,7 @@ struct supervisor {
 	channel_handler *handlers[MESSAGE_COUNT];
 };
 
-/* folders.c: the folders with their owners, and the lock; before anything else. */
+/* folders.c: the folders with their owners, and the lock on the run folder; before anything else. */
 int supervisor_folders(struct supervisor *s, err *e);
 
 /* ports.c: sockets for what the settings say. new_ports opens what is not open yet, into s->ports. */
@@ -77,6 +82,9 @@ PARKS void supervisor_stop(struct supervisor *s);
 void supervisor_child_ended(struct supervisor *s, pid_t pid, int status);
 struct child *supervisor_child(struct supervisor *s, enum role role, uint8_t instance);
 
+/* supervisor.c: the names of a self-signed certificate. */
+void supervisor_note_hosts(struct supervisor *s, const struct settings *c);
+
 /* wire.c: what a child gets when it is up. 0 or -1. */
 PARKS int supervisor_wire(struct child *c, err *e);
 /* Asks auth for the key and gives the chain to all frontends that are up. */
@@ -85,6 +93,8 @@ PARKS int supervisor_give_port(struct child *frontend, const struct port *p, err
 PARKS int supervisor_give_chain(struct child *frontend, err *e);
 
 /* reload.c */
+/* Settings that came into force while the child was starting. */
+PARKS int supervisor_catch_up(struct child *c, err *e);
 PARKS void supervisor_reload(struct supervisor *s);
 
 /* status.c */

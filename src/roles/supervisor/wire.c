@@ -1,6 +1,7 @@
 #include "base/log.h"
 #include "roles/supervisor/supervisor_int.h"
 #include <fcntl.h>
+#include <stdlib.h>
 #include <unistd.h>
 
 #define OUR_KEY 1 /* the key of the machine's own certificate */
@@ -74,7 +75,7 @@ static int open_path(slice path, err *e)
 	return fd < 0 ? err_sys(e, ERR_IO, "cannot read \"%s\"", text) : fd;
 }
 
-static int read_chain(const struct settings *settings, char *to, size_t *ret_n, err *e)
+static int read_chain(const struct settings *settings, char to[CHAIN_MAX], size_t *ret_n, err *e)
 {
 	AUTO_FD fd = open_path(settings->tls_certificate, e);
 	size_t n = 0;
@@ -100,22 +101,26 @@ int supervisor_load_key(struct supervisor *s, const struct settings *settings, e
 	struct child *auth = supervisor_child(s, ROLE_AUTH, 0);
 	bool own = settings->tls_certificate.n > 0;
 	AUTO_FD file = own ? open_path(settings->tls_key, e) : -1;
-	struct msg_key m = {.key = OUR_KEY, .hosts = slice_of(s->hosts), .file = file};
+	char *chain = own ? malloc(CHAIN_MAX) : NULL;
+	size_t chain_n = 0;
+	struct msg_key m = {.key = OUR_KEY, .file = file};
 	struct msg_key_reply reply;
 	struct channel_answer hold;
+	int rc = !own ? 0 : file < 0 ? -1 : chain ? read_chain(settings, chain, &chain_n, e) : err_set(e, ERR_TEMP, "no memory");
 
-	if (own && file < 0)
-		return -1;
-	if (ask_key(auth->channel, &m, &reply, &hold, loop_now() + START_MS, e) < 0)
-		return -1;
-	int rc = 0;
-	if (own) {
-		rc = read_chain(settings, s->chain, &s->chain_n, e);
-	} else {
-		memcpy(s->chain, reply.chain.p, reply.chain.n);
-		s->chain_n = reply.chain.n;
+	supervisor_note_hosts(s, settings);
+	m.hosts = slice_of(s->hosts);
+	m.chain = slice_make(chain, chain_n);
+	if (rc == 0)
+		rc = ask_key(auth->channel, &m, &reply, &hold, loop_now() + START_MS, e);
+	if (rc == 0) { /* auth has the key, so from now on the chain is this one */
+		slice now = own ? m.chain : reply.chain;
+
+		memcpy(s->chain, now.p, now.n);
+		s->chain_n = now.n;
+		channel_answer_free(&hold);
 	}
-	channel_answer_free(&hold);
+	free(chain);
 	if (rc < 0)
 		return -1;
 	if (!own && !s->self_signed)
@@ -148,7 +153,7 @@ static void note_ready(struct supervisor *s)
 	if (s->ready)
 		return;
 	for (size_t i = 0; i < s->children_n; i++)
-		if (!s->children[i].up)
+		if (!s->children[i].wired)
 			return;
 	s->ready = true;
 	log_event(LOG_NOTICE, "ready", F_U64("roles", s->children_n), F_U64("ports", s->ports_n),
@@ -178,21 +183,26 @@ int supervisor_wire(struct child *c, err *e)
 
 	if (c->role == ROLE_AUTH && wire_auth(c, e) < 0)
 		return -1;
-	/* From here on others may be joined to it: whoever comes up second makes the pair. */
+	/* From here on others may be joined to it. Whoever came up second makes the pair, so nobody makes it twice. */
 	c->up = true;
+	c->order = ++s->orders;
 	for (size_t i = 0; i < s->children_n; i++) {
 		struct child *other = &s->children[i];
+		uint64_t order = other->order;
 		err lost;
 
-		if (other == c || !other->up || !(neighbours[c->role] & 1u << other->role))
+		if (other == c || !other->up || order > c->order || !(neighbours[c->role] & 1u << other->role))
 			continue;
-		if (join(c, other, &lost) < 0 && c->channel && other->channel) {
+		if (join(c, other, &lost) < 0 && c->up && other->up && other->order == order) {
 			*e = lost;
 			return -1;
 		}
 	}
 	if (c->role == ROLE_FRONTEND && wire_frontend(c, e) < 0)
 		return -1;
+	if (supervisor_catch_up(c, e) < 0)
+		return -1;
+	c->wired = true;
 	fiber_signal_all(&s->changed);
 	note_ready(s);
 	return 0;

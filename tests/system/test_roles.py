@@ -17,19 +17,25 @@ PROGRAM = ""
 ROLES = ("frontend", "backend", "auth", "resolver", "outbound")
 
 
+def up(h, role):
+    """Process ids of all instances of a role when each is up, else nothing."""
+    with contextlib.suppress(Wrong, KeyError, TypeError, ValueError):
+        found = [r for r in h.status()["roles"] if r["role"] == role]
+        if all(r["up"] and r["pid"] for r in found):
+            return {r["pid"] for r in found}
+    return set()
+
+
 def back_again(h, role, old):
-    """The new process of a role that was killed, once it is up."""
-    def new():
-        with contextlib.suppress(Wrong, KeyError, TypeError, ValueError):
-            for r in h.status()["roles"]:
-                if r["role"] == role and r["up"] and r["pid"] != old:
-                    return r
-    return wait_until(new, 20, f"the return of {role}")
+    """Waits until a role that was killed is up again."""
+    return wait_until(lambda: (now := up(h, role)) and not now & old, 20, f"the return of {role}")
 
 
 def kill_role(h, role):
-    old = h.pids(role)[0]
-    os.kill(old, signal.SIGKILL)
+    """All its instances; their process ids."""
+    old = wait_until(lambda: up(h, role), what=f"a process of {role}")
+    for pid in old:
+        os.kill(pid, signal.SIGKILL)
     return old
 
 
@@ -213,7 +219,7 @@ def test_auth_killed(h):
     os.kill(pid, signal.SIGKILL)
     over_tls.ok("NOOP")
     plain.ok("NOOP")
-    back_again(h, "auth", pid)
+    back_again(h, "auth", {pid})
     with contextlib.suppress(EOFError, OSError, ssl.SSLError):
         half.finish()
     half.sock.close()

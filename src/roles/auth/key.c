@@ -100,10 +100,9 @@ static int load(struct auth_role *a, const struct msg_key *m, struct buf *chain,
 	wipe(&pem);
 	if (!key)
 		return -1;
-	int fits = m->file >= 0 ? key_matches(key, m->chain, e) : 1;
-	if (fits != 1) { /* the one in use stays */
+	if (m->file >= 0 && key_matches(key, m->chain, e) < 0) { /* the one in use stays */
 		key_free(key);
-		return fits < 0 ? -1 : err_set(e, ERR_MISSING, "the certificate was not made for this key");
+		return -1;
 	}
 	key_free(a->key);
 	a->key = key;

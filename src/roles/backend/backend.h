@@ -15,7 +15,8 @@ extern const struct sandbox backend_sandbox;
 
 struct backend;
 
-/* A loop thread: sessions live on it, it shares the store and posted messages with the others. Loop 0 is the main one. */
+/* A loop thread: sessions live on it, it shares the store and posted messages with the others. Loop 0 is the
+ * main one. */
 struct back_loop {
 	struct backend *b;
 	struct loop *loop;
@@ -48,6 +49,7 @@ struct backend {
 	size_t submitters_n;
 	uint64_t id_counter;
 	uint64_t delivered, sessions_total;
+	unsigned visits; /* open connections of the control socket */
 	uint16_t epoch;
 	struct fiber *sweeper;
 };
@@ -68,7 +70,7 @@ void back_forget_frontend(struct backend *b, uint8_t frontend);
 /* Asks auth for the account of a one-time ticket. */
 /* from: the channel of the frontend that brought it. */
 PARKS int back_redeem(struct backend *b, const struct channel *from, slice ticket, uint8_t protocol,
-        uint32_t *ret_account, err *e);
+	uint32_t *ret_account, err *e);
 
 /* deliver.c */
 void back_on_deliver(struct channel_request *q, void *arg);

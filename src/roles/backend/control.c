@@ -4,7 +4,9 @@
 #include "roles/backend/backend.h"
 #include <stdlib.h>
 
-#define SECRET_MS 30000
+#define SECRET_MS     30000
+#define VISITS_MAX    256 /* connections of the control socket at once */
+#define STRANGERS_MAX 32  /* of them, when they come from those who may not administer */
 
 void back_on_account_lookup(struct channel_request *q, void *arg)
 {
@@ -27,7 +29,8 @@ void back_on_account_lookup(struct channel_request *q, void *arg)
 	}
 	struct msg_account_lookup_reply a = {0};
 	if (rc == 1)
-		a = (struct msg_account_lookup_reply){.found = 1, .account = row.id, .epoch = row.epoch, .enabled = row.enabled};
+		a = (struct msg_account_lookup_reply){
+			.found = 1, .account = row.id, .epoch = row.epoch, .enabled = row.enabled};
 	msg_account_lookup_answer(q, &a);
 }
 
@@ -53,7 +56,8 @@ static int on_secret_remove(void *ctx, uint32_t account, err *e)
 	struct msg_secret_remove_reply reply;
 	struct channel_answer hold;
 
-	if (ask_secret_remove(role_peer(b->role, ROLE_AUTH), &m, &reply, &hold, loop_now() + SECRET_MS, e) < 0)
+	if (ask_secret_remove(role_peer(b->role, ROLE_AUTH), &m, &reply, &hold, loop_now() + SECRET_MS, e) <
+		0)
 		return -1;
 	channel_answer_free(&hold);
 	return 0;
@@ -66,7 +70,7 @@ static int on_status(void *ctx, struct buf *ret_json, err *e)
 	struct channel_answer hold;
 
 	if (ask_supervisor_status(b->role->supervisor, &(struct msg_supervisor_status){0}, &reply, &hold,
-	            loop_now() + SECRET_MS, e) < 0)
+		    loop_now() + SECRET_MS, e) < 0)
 		return -1;
 	buf_add(ret_json, reply.json);
 	channel_answer_free(&hold);
@@ -81,16 +85,16 @@ static const struct settings *on_settings(void *ctx)
 static void on_audit(void *ctx, const char *method, slice subject, uint32_t uid, enum err_kind result)
 {
 	(void)ctx;
-	log_event(LOG_NOTICE, "admin", F_STR("method", method), F_SLICE("subject", subject), F_U64("uid", uid),
-	        F_STR("result", result == ERR_NONE ? "done" : err_kind_name(result)));
+	log_event(LOG_NOTICE, "admin", F_STR("method", method), F_SLICE("subject", subject),
+		F_U64("uid", uid), F_STR("result", result == ERR_NONE ? "done" : err_kind_name(result)));
 }
 
 static const struct admin_ops admin_ops = {
-        .secret_set = on_secret_set,
-        .secret_remove = on_secret_remove,
-        .status = on_status,
-        .settings = on_settings,
-        .audit = on_audit,
+	.secret_set = on_secret_set,
+	.secret_remove = on_secret_remove,
+	.status = on_status,
+	.settings = on_settings,
+	.audit = on_audit,
 };
 
 struct visit {
@@ -107,6 +111,7 @@ static void visit_fiber(void *arg)
 
 	admin_session_run(&s);
 	stream_close(v->io);
+	v->b->visits--;
 	free(v);
 }
 
@@ -116,16 +121,20 @@ void back_on_control(struct channel_request *q, void *arg)
 
 	if (!msg_control_take(q, &m))
 		return;
-	struct visit *v = m.socket >= 0 ? calloc(1, sizeof *v) : NULL;
+	struct backend *b = backend_of(arg);
+	/* Strangers of this machine may ask what version this is; they cannot keep its administrators out. */
+	bool room = b->visits < (m.allowed ? VISITS_MAX : STRANGERS_MAX);
+	struct visit *v = m.socket >= 0 && room ? calloc(1, sizeof *v) : NULL;
 	struct stream *io = m.socket >= 0 ? stream_new(m.socket) : NULL;
 
 	if (v)
-		*v = (struct visit){backend_of(arg), io, m.uid, m.allowed};
+		*v = (struct visit){b, io, m.uid, m.allowed};
 	if (!v || !io || !fiber_start("control", visit_fiber, v)) {
 		stream_free(io);
 		free(v);
-		channel_answer_error(q, ERR_TEMP, "no memory");
+		channel_answer_error(q, ERR_TEMP, room ? "no memory" : "too many visitors at once");
 		return;
 	}
+	b->visits++;
 	msg_control_answer(q, &(struct msg_control_reply){0});
 }

@@ -72,8 +72,8 @@ static int body(struct intake *in, err *e)
 		return store_big_finish(in->b->store, m->body_file, m->body_size, &in->d.content.big, e);
 	if (m->body_size > LIMIT_BLOB_INLINE)
 		return err_set(e, ERR_LIMIT, "a large message must come as a file");
-	if (part(m->body, (uint32_t)m->body_size, m->place == PLACE_MEMORY ? m->body_file : -1, LIMIT_BLOB_INLINE, &in->body,
-	            &in->body_mapped, e) < 0)
+	if (part(m->body, (uint32_t)m->body_size, m->place == PLACE_MEMORY ? m->body_file : -1,
+		    LIMIT_BLOB_INLINE, &in->body, &in->body_mapped, e) < 0)
 		return -1;
 	in->d.content.bytes = in->body;
 	return 0;
@@ -90,28 +90,48 @@ static slice beginning(struct intake *in)
 	return slice_make(p, n > 0 ? (size_t)n : 0);
 }
 
-/* Every address in From must belong to the account: the frontend's word is not taken for it. */
-static int check_from(struct intake *in, uint32_t account, err *e)
+/* 0 when every address in the text belongs to the account; where: for the sentence. */
+static int addresses_belong(struct intake *in, slice text, const char *where, err *e)
 {
-	struct mail_field from;
 	struct mail_address_scan scan;
-	struct mail_address a;
+	struct mail_address a = {0};
 	struct store_snap snap;
-	int rc;
+	int rc = 1;
 
-	if (account == 0 || !mail_header_find(beginning(in), S("From"), &from))
-		return 0;
 	if (store_snap_begin(in->b->store, &snap, e) < 0)
 		return -1;
-	mail_address_begin(&scan, from.value, in->arena);
-	for (rc = 1; rc == 1 && mail_address_next(&scan, &a);)
+	mail_address_begin(&scan, text, in->arena);
+	while (rc == 1 && mail_address_next(&scan, &a))
 		if (a.kind == MAIL_ADDRESS_MAILBOX)
-			rc = delivery_sender_allowed(&snap, account, a.local, a.domain, e);
+			rc = delivery_sender_allowed(&snap, in->d.account, a.local, a.domain, e);
 	store_snap_end(&snap);
 	if (rc == 0)
-		return err_set(e, ERR_DENIED, "The From address %" SLICE_FMT "@%" SLICE_FMT " does not belong to this account",
-		        SLICE_ARG(slice_sub(a.local, 0, 60)), SLICE_ARG(slice_sub(a.domain, 0, 80)));
+		return err_set(e, ERR_DENIED,
+			"The %s address %" SLICE_FMT "@%" SLICE_FMT " does not belong to this account", where,
+			SLICE_ARG(slice_sub(a.local, 0, 60)), SLICE_ARG(slice_sub(a.domain, 0, 80)));
 	return rc < 0 ? -1 : 0;
+}
+
+/*
+ * What is submitted is sent in the account's own name, in the envelope and in every From field: the
+ * frontend's word is not taken for it. A header that goes on behind what is looked at could hide one there.
+ */
+static int check_from(struct intake *in, err *e)
+{
+	slice look = beginning(in);
+	struct mail_header_scan scan = mail_header_begin(look);
+	struct mail_field f;
+
+	if (in->d.account == 0)
+		return 0;
+	if (addresses_belong(in, in->d.sender, "sender", e) < 0)
+		return -1;
+	while (mail_header_next(&scan, &f))
+		if (slice_ieq(f.name, S("From")) && addresses_belong(in, f.value, "From", e) < 0)
+			return -1;
+	if (scan.pos >= look.n && in->m.body_size > look.n)
+		return err_set(e, ERR_DENIED, "The message's header is longer than %d bytes", HEADER_LOOK);
+	return 0;
 }
 
 static int recipients(struct intake *in, err *e)
@@ -124,8 +144,10 @@ static int recipients(struct intake *in, err *e)
 	for (size_t i = 0; i < in->env.n; i++) {
 		const struct envelope_recipient *r = &in->env.recipients[i];
 
-		in->d.recipients[i] = (struct delivery_recipient){
-		        .localpart = r->local, .domain = r->domain, .original = r->original, .notify = r->notify};
+		in->d.recipients[i] = (struct delivery_recipient){.localpart = r->local,
+			.domain = r->domain,
+			.original = r->original,
+			.notify = r->notify};
 	}
 	in->d.n = in->env.n;
 	in->d.sender = in->env.sender;
@@ -139,22 +161,23 @@ static int deliver(struct channel_request *q, struct intake *in, err *e)
 {
 	struct backend *b = in->b;
 	const struct msg_deliver *m = &in->m;
-	size_t arena = LIMIT_ENVELOPE_RECIPIENTS * sizeof(struct delivery_recipient) * 2 + 2 * HEADER_LOOK + 65536;
+	size_t arena =
+		LIMIT_ENVELOPE_RECIPIENTS * sizeof(struct delivery_recipient) * 2 + 2 * HEADER_LOOK + 65536;
 
 	in->arena = arena_new(arena);
 	if (!in->arena)
 		return err_set(e, ERR_TEMP, "no memory");
 	if (m->batch.n != sizeof in->d.batch ||
-	        !back_submitter(b, channel_request_channel(q), m->handle, &in->d.account))
+		!back_submitter(b, channel_request_channel(q), m->handle, &in->d.account))
 		return err_set(e, ERR_TEMP, "the session is not known; log in again");
 	memcpy(in->d.batch, m->batch.p, sizeof in->d.batch);
 	memcpy(in->d.queue_id, m->batch.p, sizeof in->d.queue_id);
 	if (part(m->envelope, m->envelope_size, m->envelope_file, LIMIT_BLOB_INLINE * 16, &in->envelope,
-	            &in->envelope_mapped, e) < 0 ||
-	        part(m->summary, m->summary_size, m->summary_file, LIMIT_SUMMARY_TRANSFER, &in->summary,
-	                &in->summary_mapped, e) < 0 ||
-	        recipients(in, e) < 0 || mail_summary_verify(in->summary, m->body_size, e) < 0 || body(in, e) < 0 ||
-	        check_from(in, in->d.account, e) < 0)
+		    &in->envelope_mapped, e) < 0 ||
+		part(m->summary, m->summary_size, m->summary_file, LIMIT_SUMMARY_TRANSFER, &in->summary,
+			&in->summary_mapped, e) < 0 ||
+		recipients(in, e) < 0 || mail_summary_verify(in->summary, m->body_size, e) < 0 ||
+		body(in, e) < 0 || check_from(in, e) < 0)
 		return -1;
 	in->d.summary = in->summary;
 	in->d.each_answered = m->each != 0;
@@ -189,8 +212,9 @@ void back_on_deliver(struct channel_request *q, void *arg)
 		if (in->d.ret_repeated)
 			log_event(LOG_WARN, "possible_duplicate_prevented", F_U64("recipients", in->d.n));
 		in->b->delivered++;
-		msg_deliver_answer(q, &(struct msg_deliver_reply){.queue_id = slice_make(in->d.ret_queue_id, 16),
-		                              .results = buf_slice(&in->results)});
+		msg_deliver_answer(
+			q, &(struct msg_deliver_reply){.queue_id = slice_make(in->d.ret_queue_id, 16),
+				   .results = buf_slice(&in->results)});
 	}
 	intake_end(in);
 }
@@ -203,8 +227,9 @@ void back_on_spool(struct channel_request *q, void *arg)
 
 	if (!msg_spool_take(q, &m))
 		return;
-	int fd = m.size > b->role->settings->limit_message + HEADER_LOOK ? err_set(&e, ERR_LIMIT, "the message is too large")
-	                                                                  : store_spool_new(b->store, &e);
+	int fd = m.size > b->role->settings->limit_message + HEADER_LOOK
+			 ? err_set(&e, ERR_LIMIT, "the message is too large")
+			 : store_spool_new(b->store, &e);
 	if (fd < 0) {
 		channel_answer_error(q, e.kind, e.text);
 		return;

@@ -33,13 +33,13 @@ static void talk(struct back_session *s)
 
 	if (s->protocol == PROTOCOL_IMAP || s->protocol == PROTOCOL_IMAPS) {
 		struct imap_start start = {
-		        .io = s->io,
-		        .store = l->b->store,
-		        .codec = l->codec,
-		        .watch_loop = l->watch,
-		        .account = s->account,
-		        .tag = slice_of(s->tag),
-		        .config = &s->imap,
+			.io = s->io,
+			.store = l->b->store,
+			.codec = l->codec,
+			.watch_loop = l->watch,
+			.account = s->account,
+			.tag = slice_of(s->tag),
+			.config = &s->imap,
 		};
 
 		imap_session_run(&start);
@@ -47,15 +47,15 @@ static void talk(struct back_session *s)
 		return;
 	}
 	struct pop3_session pop3 = {.io = s->io,
-	        .store = l->b->store,
-	        .account = s->account,
-	        .errors_max = s->errors_max,
-	        .timeout_ms = s->pop3_timeout};
+		.store = l->b->store,
+		.account = s->account,
+		.errors_max = s->errors_max,
+		.timeout_ms = s->pop3_timeout};
 
 	pop3_session_run(&pop3);
 	if (pop3.fetched + pop3.deleted > 0)
 		log_event(LOG_INFO, "pop3_session", F_STR("address", s->peer), F_U64("account", s->account),
-		        F_U64("fetched", pop3.fetched), F_U64("deleted", pop3.deleted));
+			F_U64("fetched", pop3.fetched), F_U64("deleted", pop3.deleted));
 	stream_close(s->io);
 }
 
@@ -117,6 +117,11 @@ static struct back_loop *loop_for(struct backend *b, uint32_t account)
 	return &b->loops[account * 2654435761u % b->loops_n];
 }
 
+static bool is_mailbox_protocol(uint8_t p)
+{
+	return p == PROTOCOL_IMAP || p == PROTOCOL_IMAPS || p == PROTOCOL_POP3 || p == PROTOCOL_POP3S;
+}
+
 void back_on_session(struct channel_request *q, void *arg)
 {
 	struct backend *b = backend_of(arg);
@@ -127,8 +132,8 @@ void back_on_session(struct channel_request *q, void *arg)
 
 	if (!msg_session_take(q, &m))
 		return;
-	if (m.socket < 0 || m.protocol >= PROTOCOL_COUNT || b->role->draining ||
-	        back_redeem(b, channel_request_channel(q), m.ticket, m.protocol, &account, &e) < 0) {
+	if (m.socket < 0 || !is_mailbox_protocol(m.protocol) || b->role->draining ||
+		back_redeem(b, channel_request_channel(q), m.ticket, m.protocol, &account, &e) < 0) {
 		if (m.socket >= 0)
 			close(m.socket);
 		log_event(LOG_WARN, "session_refused", F_SLICE("address", m.peer), F_STR("why", e.text));
@@ -142,7 +147,8 @@ void back_on_session(struct channel_request *q, void *arg)
 		return;
 	}
 	s->l = loop_for(b, account);
-	s->imap = (struct imap_session_config){c->limit_message, c->timeout_imap_idle, (uint32_t)c->limit_errors};
+	s->imap = (struct imap_session_config){
+		c->limit_message, c->timeout_imap_idle, (uint32_t)c->limit_errors};
 	s->pop3_timeout = c->timeout_pop3;
 	s->errors_max = (uint32_t)c->limit_errors;
 	s->account = account;

@@ -59,7 +59,7 @@ void back_forget_frontend(struct backend *b, uint8_t frontend)
 }
 
 int back_redeem(struct backend *b, const struct channel *from, slice ticket, uint8_t protocol,
-        uint32_t *ret_account, err *e)
+	uint32_t *ret_account, err *e)
 {
 	struct msg_ticket m = {.ticket = ticket, .protocol = protocol};
 	struct msg_ticket_reply reply;
@@ -106,9 +106,15 @@ void back_on_submitter(struct channel_request *q, void *arg)
 		return;
 	}
 	struct submitter *s = NULL;
-	int rc = a ? back_redeem(b, channel_request_channel(q), m.ticket, m.protocol, &account, &e) : err_set(&e, ERR_TEMP, "no memory");
+	int rc = a ? back_redeem(b, channel_request_channel(q), m.ticket, m.protocol, &account, &e)
+		   : err_set(&e, ERR_TEMP, "no memory");
 	if (rc == 0)
-		rc = account_ready(b, account, a, &address, &e) == 1 ? 0 : err_set(&e, ERR_DENIED, "the account is switched off");
+		rc = account_ready(b, account, a, &address, &e) == 1
+			     ? 0
+			     : err_set(&e, ERR_DENIED, "the account is switched off");
+	if (rc == 0 &&
+		!channel_is_open(channel_request_channel(q))) /* it was forgotten before this one came */
+		rc = err_set(&e, ERR_CLOSED, "the frontend is gone");
 	if (rc == 0) {
 		s = b->submitters_n < LIMIT_SUBMITTERS ? calloc(1, sizeof *s) : NULL;
 		if (!s)
@@ -123,8 +129,8 @@ void back_on_submitter(struct channel_request *q, void *arg)
 		s->next = b->submitters[slot_of(s->handle)];
 		b->submitters[slot_of(s->handle)] = s;
 		b->submitters_n++;
-		msg_submitter_answer(
-		        q, &(struct msg_submitter_reply){.handle = slice_make(s->handle, 16), .address = address});
+		msg_submitter_answer(q, &(struct msg_submitter_reply){
+						.handle = slice_make(s->handle, 16), .address = address});
 	}
 	arena_free(a);
 }
@@ -133,12 +139,15 @@ void back_on_submitter_end(struct channel_request *q, void *arg)
 {
 	struct backend *b = backend_of(arg);
 	struct msg_submitter_end m;
+	uint8_t frontend;
 
 	if (!msg_submitter_end_take(q, &m))
 		return;
-	for (struct submitter **at = m.handle.n == 16 ? &b->submitters[slot_of((const uint8_t *)m.handle.p)] : NULL;
-	        at && *at; at = &(*at)->next)
-		if (secret_eq((*at)->handle, m.handle.p, 16)) {
+	channel_peer(channel_request_channel(q), &frontend);
+	for (struct submitter **at = m.handle.n == 16 ? &b->submitters[slot_of((const uint8_t *)m.handle.p)]
+						      : NULL;
+		at && *at; at = &(*at)->next)
+		if ((*at)->frontend == frontend && secret_eq((*at)->handle, m.handle.p, 16)) {
 			struct submitter *s = *at;
 
 			*at = s->next;
@@ -211,6 +220,6 @@ void back_on_recipient(struct channel_request *q, void *arg)
 	}
 	make_id(b, id);
 	msg_recipient_answer(q, &(struct msg_recipient_reply){.verdict = (uint8_t)v.result,
-	                                .local_delivery = v.local,
-	                                .queue_id = slice_make(id, sizeof id)});
+					.local_delivery = v.local,
+					.queue_id = slice_make(id, sizeof id)});
 }

@@ -43,12 +43,13 @@ static int on_handoff(void *ctx, struct stream *io, slice tag, err *e)
 
 void front_imap(struct conn *c)
 {
-	static const struct imap_login_ops ops = {.starttls = on_starttls, .login = on_login, .handoff = on_handoff};
+	static const struct imap_login_ops ops = {
+		.starttls = on_starttls, .login = on_login, .handoff = on_handoff};
 	const struct settings *settings = c->f->role->settings;
 	struct imap_login_config config = {
-	        .host = slice_of(c->f->host),
-	        .allow_cleartext = c->loopback && settings->auth_loopback_cleartext,
-	        .errors_max = (uint32_t)settings->limit_errors,
+		.host = c->host->name,
+		.allow_cleartext = c->loopback && settings->auth_loopback_cleartext,
+		.errors_max = (uint32_t)settings->limit_errors,
 	};
 	struct front_imap s = {.c = c};
 

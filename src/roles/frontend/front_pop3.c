@@ -36,13 +36,14 @@ static int on_handoff(void *ctx, struct stream *io, err *e)
 
 void front_pop3(struct conn *c)
 {
-	static const struct pop3_login_ops ops = {.starttls = on_starttls, .login = on_login, .handoff = on_handoff};
+	static const struct pop3_login_ops ops = {
+		.starttls = on_starttls, .login = on_login, .handoff = on_handoff};
 	const struct settings *settings = c->f->role->settings;
 	struct pop3_login_config config = {
-	        .host = slice_of(c->f->host),
-	        .allow_cleartext = c->loopback && settings->auth_loopback_cleartext,
-	        .errors_max = (uint32_t)settings->limit_errors,
-	        .timeout_ms = settings->timeout_pop3,
+		.host = c->host->name,
+		.allow_cleartext = c->loopback && settings->auth_loopback_cleartext,
+		.errors_max = (uint32_t)settings->limit_errors,
+		.timeout_ms = settings->timeout_pop3,
 	};
 	struct front_pop3 s = {.c = c};
 

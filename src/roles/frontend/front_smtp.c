@@ -10,10 +10,10 @@
 #include <errno.h>
 #include <unistd.h>
 
-#define ASK_MS 30000
+#define ASK_MS     30000
 #define DELIVER_MS 120000 /* a group may wait for a slow disk */
-#define NAME_MS 1500      /* the client's name is nice to have; nobody waits long for it */
-#define RETURN_MS 30000   /* how long a dead backend may take to come back before we answer 451 */
+#define NAME_MS    1500   /* the client's name is nice to have; nobody waits long for it */
+#define RETURN_MS  30000  /* how long a dead backend may take to come back before we answer 451 */
 
 struct front_session { /* ctx of the ops */
 	struct conn *c;
@@ -43,10 +43,12 @@ static int on_starttls(void *ctx, struct stream *io, err *e)
 	return front_start_tls(s->c, io, e);
 }
 
-/* The backend redeems the ticket once and gives a handle that stands for the account until the session ends. */
+/* The backend redeems the ticket once and gives a handle that stands for the account until the session ends.
+ */
 static int redeem(struct front_session *s, const struct front_login *who, err *e)
 {
-	struct msg_submitter m = {.protocol = (uint8_t)s->c->port->protocol, .ticket = slice_make(who->ticket, 16)};
+	struct msg_submitter m = {
+		.protocol = (uint8_t)s->c->port->protocol, .ticket = slice_make(who->ticket, 16)};
 	struct msg_submitter_reply reply;
 	struct channel_answer hold;
 
@@ -84,7 +86,8 @@ static enum smtp_login_verdict on_login(void *ctx, const struct smtp_login *logi
 static enum smtp_verdict on_sender(void *ctx, const struct smtp_envelope *env, err *e)
 {
 	struct front_session *s = ctx;
-	struct msg_sender_check m = {.handle = handle_of(s), .local = env->sender_local, .domain = env->sender.domain};
+	struct msg_sender_check m = {
+		.handle = handle_of(s), .local = env->sender_local, .domain = env->sender.domain};
 	struct msg_sender_check_reply reply;
 	struct channel_answer hold;
 
@@ -98,14 +101,19 @@ static enum smtp_verdict on_sender(void *ctx, const struct smtp_envelope *env, e
 	channel_answer_free(&hold);
 	if (reply.allowed)
 		return SMTP_OK;
-	err_set_at(e, ERR_DENIED, 0, ERR_WHERE, "%.64s may not send as that address: it belongs neither to this account nor to an alias of it", s->user);
+	err_set_at(e, ERR_DENIED, 0, ERR_WHERE,
+		"%.64s may not send as that address: it belongs neither to this account nor to an alias of "
+		"it",
+		s->user);
 	return SMTP_SENDER;
 }
 
-static enum smtp_verdict on_recipient(void *ctx, const struct smtp_envelope *env, const struct smtp_recipient *r, err *e)
+static enum smtp_verdict on_recipient(
+	void *ctx, const struct smtp_envelope *env, const struct smtp_recipient *r, err *e)
 {
 	struct front_session *s = ctx;
-	struct msg_recipient m = {.handle = handle_of(s), .local = r->local, .domain = r->path.domain, .size = env->size};
+	struct msg_recipient m = {
+		.handle = handle_of(s), .local = r->local, .domain = r->path.domain, .size = env->size};
 	struct msg_recipient_reply reply;
 	struct channel_answer hold;
 
@@ -117,7 +125,9 @@ static enum smtp_verdict on_recipient(void *ctx, const struct smtp_envelope *env
 		memcpy(s->queue_id, reply.queue_id.p, sizeof s->queue_id);
 		s->has_id = true;
 	}
-	enum smtp_verdict v = reply.verdict < SMTP_VERDICT_COUNT && reply.verdict > 0 ? (enum smtp_verdict)reply.verdict : SMTP_TEMP;
+	enum smtp_verdict v = reply.verdict < SMTP_VERDICT_COUNT && reply.verdict > 0
+				      ? (enum smtp_verdict)reply.verdict
+				      : SMTP_TEMP;
 	channel_answer_free(&hold);
 	return v;
 }
@@ -147,7 +157,8 @@ static int on_begin(void *ctx, const struct smtp_envelope *env, err *e)
 		buf_addz(&head, ">\r\n");
 	}
 	smtp_received_format(&head, env, id_text(s, id), now);
-	int rc = head.failed ? err_set(e, ERR_TEMP, "no memory") : front_content_write(&s->content, buf_slice(&head), e);
+	int rc = head.failed ? err_set(e, ERR_TEMP, "no memory")
+			     : front_content_write(&s->content, buf_slice(&head), e);
 	buf_free(&head);
 	if (rc < 0) /* neither end nor abort is called then */
 		front_content_end(&s->content);
@@ -166,8 +177,9 @@ static void on_abort(void *ctx, const struct smtp_envelope *env, const char *why
 	struct front_session *s = ctx;
 	char id[27];
 
-	log_event(LOG_INFO, "message_refused", F_SLICE("queue_id", id_text(s, id)), F_STR("address", s->c->address),
-	        F_U64("recipients", env->n), F_U64("size", s->content.size), F_STR("why", why));
+	log_event(LOG_INFO, "message_refused", F_SLICE("queue_id", id_text(s, id)),
+		F_STR("address", s->c->address), F_U64("recipients", env->n), F_U64("size", s->content.size),
+		F_STR("why", why));
 	front_content_end(&s->content);
 	s->has_id = false;
 }
@@ -176,12 +188,12 @@ static void encode_envelope(struct buf *out, const struct smtp_envelope *env, st
 {
 	struct buf sender = BUF_INIT(LIMIT_MAIL_PATH + 64);
 	struct envelope v = {
-	        .id = env->id,
-	        .ret = (uint8_t)env->ret,
-	        .flags = (uint8_t)((env->body == SMTP_BODY_8BITMIME ? 1 : 0) | (env->body == SMTP_BODY_BINARYMIME ? 2 : 0) |
-	                           (env->smtputf8 ? 4 : 0)),
-	        .n = env->n,
-	        .recipients = arena_new_n(a, struct envelope_recipient, env->n ? env->n : 1),
+		.id = env->id,
+		.ret = (uint8_t)env->ret,
+		.flags = (uint8_t)((env->body == SMTP_BODY_8BITMIME ? 1 : 0) |
+				   (env->body == SMTP_BODY_BINARYMIME ? 2 : 0) | (env->smtputf8 ? 4 : 0)),
+		.n = env->n,
+		.recipients = arena_new_n(a, struct envelope_recipient, env->n ? env->n : 1),
 	};
 
 	if (!v.recipients) {
@@ -194,7 +206,8 @@ static void encode_envelope(struct buf *out, const struct smtp_envelope *env, st
 	for (size_t i = 0; i < env->n; i++) {
 		const struct smtp_recipient *r = &env->recipients[i];
 
-		v.recipients[i] = (struct envelope_recipient){r->local, r->path.domain, r->original, r->notify};
+		v.recipients[i] =
+			(struct envelope_recipient){r->local, r->path.domain, r->original, r->notify};
 	}
 	envelope_encode(out, &v);
 	buf_free(&sender);
@@ -220,11 +233,11 @@ static int as_file(slice bytes, size_t max, slice *ret_inline)
 }
 
 /*
- * When the backend dies under the question it may have been committed or not: the same question under the same id goes
- * to its successor, which knows.
+ * When the backend dies under the question it may have been committed or not: the same question under the
+ * same id goes to its successor, which knows.
  */
 static int deliver(struct front_session *s, const struct msg_deliver *m, struct msg_deliver_reply *ret,
-        struct channel_answer *hold, err *e)
+	struct channel_answer *hold, err *e)
 {
 	uint64_t until = loop_now() + DELIVER_MS;
 	struct channel *asked = backend(s);
@@ -247,7 +260,8 @@ static int deliver(struct front_session *s, const struct msg_deliver *m, struct 
 	return -1;
 }
 
-static void log_message(const struct front_session *s, const struct smtp_envelope *env, const char *id, size_t taken)
+static void log_message(
+	const struct front_session *s, const struct smtp_envelope *env, const char *id, size_t taken)
 {
 	struct buf from = BUF_INIT(600), to = BUF_INIT(600);
 
@@ -259,9 +273,10 @@ static void log_message(const struct front_session *s, const struct smtp_envelop
 		mail_path_write(&to, &env->recipients[i].path);
 	}
 	log_event(LOG_INFO, "message_received", F_STR("queue_id", id), F_SLICE("from", buf_slice(&from)),
-	        F_SLICE("to", buf_slice(&to)), F_U64("recipients", env->n), F_U64("taken", taken),
-	        F_U64("size", s->content.size), F_STR("address", s->c->address), F_SLICE("helo", env->trace.helo),
-	        F_SLICE("protocol", smtp_protocol_name(&env->trace)), F_SLICE("tls", env->trace.tls), F_STR("user", s->user));
+		F_SLICE("to", buf_slice(&to)), F_U64("recipients", env->n), F_U64("taken", taken),
+		F_U64("size", s->content.size), F_STR("address", s->c->address),
+		F_SLICE("helo", env->trace.helo), F_SLICE("protocol", smtp_protocol_name(&env->trace)),
+		F_SLICE("tls", env->trace.tls), F_STR("user", s->user));
 	buf_free(&from);
 	buf_free(&to);
 }
@@ -279,19 +294,22 @@ static int take_results(struct smtp_envelope *env, slice results, size_t *ret_ta
 	return 0;
 }
 
-static int send_message(struct front_session *s, struct smtp_envelope *env, slice summary, slice envelope, err *e)
+static int send_message(
+	struct front_session *s, struct smtp_envelope *env, slice summary, slice envelope, err *e)
 {
 	struct front_content *c = &s->content;
 	struct msg_deliver m = {
-	        .batch = slice_make(s->queue_id, sizeof s->queue_id),
-	        .handle = handle_of(s),
-	        .envelope_size = (uint32_t)envelope.n,
-	        .summary_size = (uint32_t)summary.n,
-	        .body_size = c->size,
-	        .each = s->c->port->protocol == PROTOCOL_LMTP,
-	        .place = c->spooled ? 2 : c->file >= 0 ? 1 : 0,
-	        .body = c->file >= 0 ? (slice){"", 0} : buf_slice(&c->memory),
-	        .body_file = c->file,
+		.batch = slice_make(s->queue_id, sizeof s->queue_id),
+		.handle = handle_of(s),
+		.envelope_size = (uint32_t)envelope.n,
+		.summary_size = (uint32_t)summary.n,
+		.body_size = c->size,
+		.each = s->c->port->protocol == PROTOCOL_LMTP,
+		.place = c->spooled     ? 2
+			 : c->file >= 0 ? 1
+					: 0,
+		.body = c->file >= 0 ? (slice){"", 0} : buf_slice(&c->memory),
+		.body_file = c->file,
 	};
 	struct msg_deliver_reply reply = {0};
 	struct channel_answer hold = {0};
@@ -300,7 +318,7 @@ static int send_message(struct front_session *s, struct smtp_envelope *env, slic
 	m.envelope_file = as_file(envelope, 14336, &m.envelope);
 	m.summary_file = as_file(summary, 14336, &m.summary);
 	int rc = m.envelope_file == -2 || m.summary_file == -2 ? err_set(e, ERR_TEMP, "no memory for a file")
-	                                                       : deliver(s, &m, &reply, &hold, e);
+							       : deliver(s, &m, &reply, &hold, e);
 	if (rc == 0)
 		rc = take_results(env, reply.results, &taken, e);
 	if (rc == 0) {
@@ -357,28 +375,28 @@ static bool on_draining(void *ctx)
 }
 
 static const struct smtp_server_ops ops = {
-        .starttls = on_starttls,
-        .login = on_login,
-        .sender = on_sender,
-        .recipient = on_recipient,
-        .message_begin = on_begin,
-        .message_write = on_write,
-        .message_end = on_end,
-        .message_abort = on_abort,
-        .draining = on_draining,
+	.starttls = on_starttls,
+	.login = on_login,
+	.sender = on_sender,
+	.recipient = on_recipient,
+	.message_begin = on_begin,
+	.message_write = on_write,
+	.message_end = on_end,
+	.message_abort = on_abort,
+	.draining = on_draining,
 };
 
 void front_smtp_config(const struct frontend *f, struct front_port *p)
 {
 	static const enum smtp_kind kinds[PROTOCOL_COUNT] = {
-	        [PROTOCOL_SMTP] = SMTP_MX,
-	        [PROTOCOL_SUBMISSION] = SMTP_SUBMISSION,
-	        [PROTOCOL_SUBMISSIONS] = SMTP_SUBMISSIONS,
-	        [PROTOCOL_LMTP] = SMTP_LMTP,
+		[PROTOCOL_SMTP] = SMTP_MX,
+		[PROTOCOL_SUBMISSION] = SMTP_SUBMISSION,
+		[PROTOCOL_SUBMISSIONS] = SMTP_SUBMISSIONS,
+		[PROTOCOL_LMTP] = SMTP_LMTP,
 	};
 	const struct settings *c = f->role->settings;
 
-	p->smtp = smtp_config_default(kinds[p->protocol], slice_of(f->host));
+	p->smtp = smtp_config_default(kinds[p->protocol], f->host->name);
 	p->smtp.max_message = c->limit_message;
 	p->smtp.max_recipients = (uint32_t)c->limit_recipients;
 	p->smtp.max_errors = (uint32_t)c->limit_errors;
@@ -393,7 +411,7 @@ static void end_submitter(struct front_session *s)
 	struct channel_answer hold;
 
 	if (s->has_handle && !fiber_canceled() &&
-	        ask_submitter_end(backend(s), &m, &reply, &hold, loop_now() + ASK_MS, NULL) == 0)
+		ask_submitter_end(backend(s), &m, &reply, &hold, loop_now() + ASK_MS, NULL) == 0)
 		channel_answer_free(&hold);
 }
 
@@ -404,20 +422,22 @@ void front_smtp(struct conn *c)
 
 	if (!s)
 		return;
+	config.host = c->host->name;
 	config.auth_plain = c->loopback && c->f->role->settings->auth_loopback_cleartext;
 	s->c = c;
 	s->content.file = -1;
 	s->smtp = (struct smtp_session){
-	        .config = &config, .ops = &ops, .ctx = s, .io = c->io, .address = slice_of(c->address)};
+		.config = &config, .ops = &ops, .ctx = s, .io = c->io, .address = slice_of(c->address)};
 	if (!c->loopback && c->address[0] && c->port->protocol == PROTOCOL_SMTP &&
-	        dns_client_name(role_peer(c->f->role, ROLE_RESOLVER), c->address, loop_now() + NAME_MS, s->name))
+		dns_client_name(
+			role_peer(c->f->role, ROLE_RESOLVER), c->address, loop_now() + NAME_MS, s->name))
 		s->smtp.name = slice_of(s->name);
 	c->smtp = &s->smtp;
 	enum smtp_end end = smtp_session_run(&s->smtp);
 	c->smtp = NULL;
 	if (end != SMTP_END_QUIT || s->smtp.messages == 0)
 		log_event(LOG_DEBUG, "smtp_end", F_STR("address", c->address), F_U64("end", end),
-		        F_U64("messages", s->smtp.messages), F_U64("errors", s->smtp.errors));
+			F_U64("messages", s->smtp.messages), F_U64("errors", s->smtp.errors));
 	front_content_end(&s->content);
 	end_submitter(s);
 	free(s);

@@ -10,7 +10,7 @@
 
 extern const struct sandbox frontend_sandbox;
 
-#define PORTS_MAX 64
+#define PORTS_MAX      64
 #define SPARE_BUILDERS 16
 
 struct frontend;
@@ -25,9 +25,17 @@ struct front_port { /* a listener */
 	struct smtp_config smtp;
 };
 
+/* The name we greet with. A reload makes a new one; connections hold the one they began with. */
+struct front_host {
+	unsigned users;
+	slice name;
+	char text[256];
+};
+
 struct conn { /* a connection; lives on until its fiber ends */
 	struct frontend *f;
 	struct front_port *port;
+	struct front_host *host;
 	struct conn *next, *prev;
 	struct fiber *fiber;
 	struct stream *io;
@@ -48,10 +56,11 @@ struct frontend {
 	struct conn *conns;
 	size_t conns_n;
 	uint64_t accepted, messages, logins, logins_failed;
+	uint64_t full_until; /* so long nothing more is said about too many connections */
 	struct fiber_signal emptied;
 	struct mail_summary_builder *builders[SPARE_BUILDERS];
 	unsigned builders_n;
-	char host[256];
+	struct front_host *host;
 };
 
 /* front_tls.c */
@@ -66,12 +75,12 @@ struct front_login { /* what auth said */
 	uint8_t ticket[16];
 };
 /* text: a sentence for the client when the verdict is not FRONT_OK, at most 200 bytes and a NUL. */
-PARKS enum front_verdict front_login(struct conn *c, slice name, slice secret, slice as, struct front_login *ret,
-        char text[201]);
+PARKS enum front_verdict front_login(
+	struct conn *c, slice name, slice secret, slice as, struct front_login *ret, char text[201]);
 /*
- * Gives the session to the backend: without TLS the descriptor itself, with TLS the other end of a pair, and then
- * relays until both ends are closed. tag: what the backend must answer first. 0: the session is over for this role and
- * c->io is freed; -1: nobody took it, the connection is still the caller's.
+ * Gives the session to the backend: without TLS the descriptor itself, with TLS the other end of a pair, and
+ * then relays until both ends are closed. tag: what the backend must answer first. 0: the session is over for
+ * this role and c->io is freed; -1: nobody took it, the connection is still the caller's.
  */
 PARKS int front_hand_over(struct conn *c, const struct front_login *who, slice tag, uint8_t options, err *e);
 

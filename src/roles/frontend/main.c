@@ -9,18 +9,21 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define DRAIN_MS 4000
+#define DRAIN_MS    4000
+#define FULL_LOG_MS 10000 /* between two lines that say so */
+/* Not for connections: the other way of relays, and answers to the supervisor. */
+#define FIBERS_KEPT (LIMIT_FIBERS / 3)
 
 typedef void conn_fn(struct conn *c);
 static conn_fn *const talks[PROTOCOL_COUNT] = {
-        [PROTOCOL_SMTP] = front_smtp,
-        [PROTOCOL_SUBMISSION] = front_smtp,
-        [PROTOCOL_SUBMISSIONS] = front_smtp,
-        [PROTOCOL_LMTP] = front_smtp,
-        [PROTOCOL_IMAP] = front_imap,
-        [PROTOCOL_IMAPS] = front_imap,
-        [PROTOCOL_POP3] = front_pop3,
-        [PROTOCOL_POP3S] = front_pop3,
+	[PROTOCOL_SMTP] = front_smtp,
+	[PROTOCOL_SUBMISSION] = front_smtp,
+	[PROTOCOL_SUBMISSIONS] = front_smtp,
+	[PROTOCOL_LMTP] = front_smtp,
+	[PROTOCOL_IMAP] = front_imap,
+	[PROTOCOL_IMAPS] = front_imap,
+	[PROTOCOL_POP3] = front_pop3,
+	[PROTOCOL_POP3S] = front_pop3,
 };
 
 static void name_peer(struct conn *c)
@@ -53,13 +56,20 @@ static void name_peer(struct conn *c)
 	} else {
 		return;
 	}
-	setsockopt(c->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on); /* replies go out whole: nothing to wait for */
+	setsockopt(c->fd, IPPROTO_TCP, TCP_NODELAY, &on,
+		sizeof on); /* replies go out whole: nothing to wait for */
 }
 
 static void port_unref(struct front_port *p)
 {
 	if (p->closed && p->connections == 0)
 		free(p);
+}
+
+static void host_unref(struct front_host *h)
+{
+	if (--h->users == 0)
+		free(h);
 }
 
 static void conn_fiber(void *arg)
@@ -82,6 +92,7 @@ static void conn_fiber(void *arg)
 	f->conns_n--;
 	c->port->connections--;
 	port_unref(c->port);
+	host_unref(c->host);
 	free(c);
 	fiber_signal_all(&f->emptied);
 }
@@ -90,20 +101,23 @@ static void on_accept(void *arg, int fd)
 {
 	struct front_port *p = arg;
 	struct frontend *f = p->f;
-	struct conn *c = f->role->draining ? NULL : calloc(1, sizeof *c);
+	bool room = fiber_count() < LIMIT_FIBERS - FIBERS_KEPT;
+	struct conn *c = f->role->draining || !room ? NULL : calloc(1, sizeof *c);
 
-	if (!c) {
-		close(fd);
-		return;
+	if (c) {
+		*c = (struct conn){.f = f, .port = p, .host = f->host, .fd = fd, .next = f->conns};
+		c->fiber = fiber_start(settings_protocols[p->protocol].word, conn_fiber, c);
 	}
-	*c = (struct conn){.f = f, .port = p, .fd = fd, .next = f->conns};
-	c->fiber = fiber_start(settings_protocols[p->protocol].word, conn_fiber, c);
-	if (!c->fiber) {
-		log_event(LOG_WARN, "too_many_connections", F_U64("connections", f->conns_n));
+	if (!c || !c->fiber) {
+		if (!f->role->draining && loop_now() >= f->full_until) {
+			log_event(LOG_WARN, "too_many_connections", F_U64("connections", f->conns_n));
+			f->full_until = loop_now() + FULL_LOG_MS;
+		}
 		close(fd);
 		free(c);
 		return;
 	}
+	f->host->users++;
 	if (f->conns)
 		f->conns->prev = c;
 	f->conns = c;
@@ -119,7 +133,9 @@ static void on_listen(struct channel_request *q, void *arg)
 
 	if (!msg_listen_take(q, &m))
 		return;
-	struct front_port *p = m.protocol < PROTOCOL_COUNT && m.socket >= 0 && f->ports_n < PORTS_MAX ? calloc(1, sizeof *p) : NULL;
+	struct front_port *p = m.protocol < PROTOCOL_COUNT && m.socket >= 0 && f->ports_n < PORTS_MAX
+				       ? calloc(1, sizeof *p)
+				       : NULL;
 	if (!p) {
 		if (m.socket >= 0)
 			close(m.socket);
@@ -163,11 +179,22 @@ static void on_unlisten(struct channel_request *q, void *arg)
 	msg_unlisten_answer(q, &(struct msg_unlisten_reply){0});
 }
 
-static void note_host(struct frontend *f)
+/* false: no memory; the old name stays. */
+static bool note_host(struct frontend *f)
 {
-	slice host = f->role->settings->host;
+	slice host = slice_sub(f->role->settings->host, 0, sizeof f->host->text);
+	struct front_host *h = calloc(1, sizeof *h);
 
-	snprintf(f->host, sizeof f->host, "%.*s", (int)host.n, host.n ? host.p : "");
+	if (!h)
+		return false;
+	if (host.n)
+		memcpy(h->text, host.p, host.n);
+	h->name = slice_make(h->text, host.n);
+	h->users = 1;
+	if (f->host)
+		host_unref(f->host);
+	f->host = h;
+	return true;
 }
 
 static void reload(struct role_run *r, const struct settings *before)
@@ -175,7 +202,8 @@ static void reload(struct role_run *r, const struct settings *before)
 	struct frontend *f = r->state;
 
 	(void)before;
-	note_host(f);
+	if (!note_host(f))
+		log_event(LOG_ERROR, "host_not_taken", F_STR("why", "no memory"));
 	for (size_t i = 0; i < f->ports_n; i++)
 		front_smtp_config(f, f->ports[i]);
 }
@@ -198,14 +226,13 @@ static int start(struct role_run *r, err *e)
 {
 	struct frontend *f = r->state;
 
-	(void)e;
 	f->role = r;
-	note_host(f);
-	return 0;
+	return note_host(f) ? 0 : err_set(e, ERR_TEMP, "no memory");
 }
 
 /*
- * No new connections; sessions that wait for a command hear 421 or BYE now, those amid a message get their time.
+ * No new connections; sessions that wait for a command hear 421 or BYE now, those amid a message get their
+ * time.
  */
 static void drain(struct role_run *r)
 {
@@ -231,23 +258,25 @@ static void status(struct role_run *r, struct buf *json)
 {
 	const struct frontend *f = r->state;
 
-	buf_addf(json, ",\"connections\":%zu,\"accepted\":%llu,\"messages\":%llu,\"logins\":%llu,\"logins_failed\":%llu",
-	        f->conns_n, (unsigned long long)f->accepted, (unsigned long long)f->messages, (unsigned long long)f->logins,
-	        (unsigned long long)f->logins_failed);
+	buf_addf(json,
+		",\"connections\":%zu,\"accepted\":%llu,\"messages\":%llu,\"logins\":%llu,\"logins_failed\":%"
+		"llu",
+		f->conns_n, (unsigned long long)f->accepted, (unsigned long long)f->messages,
+		(unsigned long long)f->logins, (unsigned long long)f->logins_failed);
 }
 
 int main(int argc, char **argv)
 {
 	static struct frontend state;
 	static const struct role_ops ops = {
-	        .role = ROLE_FRONTEND,
-	        .sandbox = &frontend_sandbox,
-	        .prepare = prepare,
-	        .start = start,
-	        .handlers = handlers,
-	        .reload = reload,
-	        .drain = drain,
-	        .status = status,
+		.role = ROLE_FRONTEND,
+		.sandbox = &frontend_sandbox,
+		.prepare = prepare,
+		.start = start,
+		.handlers = handlers,
+		.reload = reload,
+		.drain = drain,
+		.status = status,
 	};
 
 	return role_main(argc, argv, &ops, &state);

@@ -320,6 +320,12 @@ def confined(h):
     return {role: h.pids(role)[0] for role in ROLES}
 
 
+def sanitized(pid):
+    """Sanitizers need a large address space and files for their reports: src/io/sandbox.c leaves them these."""
+    with open(f"/proc/{pid}/maps") as f:
+        return re.search(r"/lib(clang_rt\.)?[alt]?san", f.read()) is not None
+
+
 def test_sandbox_flags(h):
     for role, pid in confined(h).items():
         equal(proc_field(pid, "Seccomp"), "2", f"Seccomp of {role}")
@@ -333,7 +339,7 @@ def test_sandbox_flags(h):
         with open(f"/proc/{pid}/limits") as f:
             limits = f.read()
         check(re.search(r"Max core file size +0 ", limits), f"core files of {role}")
-        check(not re.search(r"Max data size +unlimited", limits), f"RLIMIT_DATA of {role}")
+        check(sanitized(pid) or not re.search(r"Max data size +unlimited", limits), f"RLIMIT_DATA of {role}")
     for r in h.status()["roles"]:
         check("sandbox" in r and r["sandbox"].get("seccomp"), r)
 
@@ -348,6 +354,8 @@ def test_ids_and_root(h):
         check(not ids & seen, f"{role} shares its id with another role")
         seen |= ids
         equal(proc_field(pid, "Groups"), "", f"groups of {role}")
+        if sanitized(pid):
+            continue
         root = os.readlink(f"/proc/{pid}/root")
         check(root != "/", f"{role} sees the whole file system")
         if role in ("frontend", "resolver", "outbound"):

@@ -5,7 +5,7 @@ DESTDIR ?=
 MESON_FLAGS ?=
 PYTHON ?= python3
 
-.PHONY: all run check test lint san fuzz bench install clean tidy deps
+.PHONY: all run check test lint san tsan fuzz bench install clean tidy deps
 
 all: $(B)/build.ninja
 	@ninja -C $(B)
@@ -29,6 +29,13 @@ san: deps
 	@$(MAKE) --no-print-directory test B=$(B)-san \
 		MESON_FLAGS="-Db_sanitize=address,undefined -Db_lundef=false -Dbuildtype=debugoptimized"
 
+# The unit tests of the rooms that threads meet in, under ThreadSanitizer.
+tsan: deps
+	@$(MAKE) --no-print-directory $(B)-tsan/build.ninja B=$(B)-tsan \
+		MESON_FLAGS="-Db_sanitize=thread -Db_lundef=false -Dbuildtype=debugoptimized"
+	@meson test -C $(B)-tsan --print-errorlogs --timeout-multiplier 5 $$(meson test -C $(B)-tsan --list 2>/dev/null | \
+		sed -nE 's,.* / ((io|store|mailbox|imap|delivery)/.*),\1,p')
+
 # Every fuzz target for T seconds each: make fuzz T=60, or one of them: make fuzz ONLY=config
 fuzz: deps
 	@tools/fuzz $(B)-fuzz $(T) $(ONLY)
@@ -46,7 +53,7 @@ deps:
 	@tools/deps.sh
 
 clean:
-	@rm -rf $(B) $(B)-san $(B)-fuzz
+	@rm -rf $(B) $(B)-san $(B)-tsan $(B)-fuzz
 
 $(B)/build.ninja: | deps
 	@meson setup $(B) $(MESON_FLAGS)

@@ -1,16 +1,20 @@
 """Roles die and come back; what they may not do is seen from outside."""
 import contextlib
+import functools
 import os
 import re
+import shutil
 import signal
 import socket
 import ssl
 import stat
+import subprocess
 import sys
+import tempfile
 import threading
 import time
 
-from harness import (Imap, House, Skip, Wrong, alive, check, children_of, contains, equal, main, proc_field,
+from harness import (Imap, House, Skip, Wrong, alive, check, children_of, contains, equal, main, need, proc_field,
                      wait_until)
 
 PROGRAM = ""
@@ -43,7 +47,7 @@ class Traffic:
     """Senders that keep a ledger of what was acknowledged."""
 
     def __init__(self, h, senders=4, user="alice", body=200):
-        self.h, self.user = h, user
+        self.h, self.user, self.name = h, user, os.urandom(6).hex()
         self.acked, self.refused, self.lost, self.stop = set(), 0, 0, False
         self.lock = threading.Lock()
         self.body = "x" * 70 + "\r\n"
@@ -64,7 +68,7 @@ class Traffic:
                     f.readline()
                     while not self.stop:
                         n += 1
-                        self.one(f, f"<{id(self)}.{sender}.{n}@ledger.example>")
+                        self.one(f, f"<{self.name}.{sender}.{n}@ledger.example>")
             time.sleep(0.02)
 
     def one(self, f, name):
@@ -394,6 +398,75 @@ def listening_sockets():
                     if fields[3] == "0A":
                         found.add(fields[9])
     return found
+
+
+def test_nothing_is_inherited(h):
+    """A descriptor that whoever starts the program left open does not reach the roles."""
+    own_house = House(PROGRAM, start=False)
+    fd = os.open("/etc/passwd", os.O_RDONLY)
+    os.set_inheritable(fd, True)
+    popen = subprocess.Popen
+    subprocess.Popen = functools.partial(popen, close_fds=False)
+    try:
+        own_house.start()
+    finally:
+        subprocess.Popen = popen
+        os.close(fd)
+    for role, pid in confined(own_house).items():
+        check("/etc/passwd" not in fds(pid).values(), f"{role} has what its starter left open")
+
+
+def test_one_post_house_a_run_folder(h):
+    """A second one does not take the sockets of the first."""
+    second = subprocess.run([PROGRAM, "run", "--config", h.config_path], capture_output=True, text=True, timeout=60)
+    check(second.returncode != 0, "a second post house ran in the same folder")
+    contains(second.stderr, "another post house runs")
+    check(h.status()["pid"], "the control socket is gone")
+
+
+def test_term_for_all(h):
+    """A service manager sends TERM to every process: the supervisor drains all the same."""
+    own_house = House(PROGRAM)
+    amid = own_house.smtp()
+    amid.envelope("a@example.org", ["alice@example.test"])
+    amid.say("DATA", 354)
+    for pid in own_house.all_pids():
+        os.kill(pid, signal.SIGTERM)
+    time.sleep(0.3)
+    amid.send("Subject: amid\r\n\r\ntext\r\n.\r\n")
+    amid.reply(250)
+    equal(own_house.process.wait(30), 0, "exit status")
+    own_house.process.stdout.close()
+    own_house.process = None
+
+
+def make_pair(folder, name):
+    key, certificate = os.path.join(folder, name + ".key"), os.path.join(folder, name + ".pem")
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days",
+                    "30", "-subj", "/CN=" + name, "-keyout", key, "-out", certificate], check=True, capture_output=True)
+    return key, certificate
+
+
+def test_key_without_its_certificate(h):
+    """A renewal half done: the pair in use stays, TLS goes on."""
+    need("openssl")
+    folder = tempfile.mkdtemp(prefix="posthouse-test-")
+    key, certificate = make_pair(folder, "one")
+    own_house = House(PROGRAM, config=f"tls {{\n\tcertificate {certificate}\n\tkey {key}\n}}")
+    shutil.copy(make_pair(folder, "two")[0], key)
+    size = own_house.log_size()
+    own_house.signal(signal.SIGHUP)
+    wait_until(lambda: "certificate_failed" in own_house.log_since(size), what="the refusal")
+    with own_house.imap("alice", "imaps") as t:
+        t.ok("NOOP")
+    shutil.copy(os.path.join(folder, "two.pem"), certificate)
+    size = own_house.log_size()
+    own_house.signal(signal.SIGHUP)
+    wait_until(lambda: "config_reloaded" in own_house.log_since(size), what="the reload")
+    with own_house.imap("alice", "imaps") as t:
+        t.ok("NOOP")
+        check(b"two" in t.sock.getpeercert(True), "the new certificate is not in use")
+    shutil.rmtree(folder)
 
 
 def test_private_key_is_auths_alone(h):

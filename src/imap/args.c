@@ -126,7 +126,9 @@ bool imap_take_word(struct imap_args *a, slice *ret)
 
 static bool take_literal(struct imap_args *a, slice *ret)
 {
-	if (!a->part->binary && memchr(a->part->literal.p, 0, a->part->literal.n))
+	if (a->part->binary)
+		return imap_args_fail(a, "a binary literal is for the message of APPEND only");
+	if (memchr(a->part->literal.p, 0, a->part->literal.n))
 		return imap_args_fail(a, "a NUL in a literal");
 	*ret = a->part->literal;
 	a->literal_taken = true;

@@ -186,6 +186,19 @@ void imap_box_keywords(struct imap_session *s, const struct mailbox_row *row)
 	}
 }
 
+int imap_box_row(struct imap_session *s, struct store_snap *snap, struct mailbox_row *ret, err *e)
+{
+	struct mailbox_row row;
+	int rc = mailbox_get(snap, s->account, s->box.mailbox, &row, e);
+
+	if (rc <= 0)
+		return rc;
+	if (row.uidvalidity != s->box.uidvalidity)
+		return 0;
+	*ret = row;
+	return 1;
+}
+
 static int gather(struct imap_session *s, struct news *n, err *e)
 {
 	struct store_snap snap = {0};
@@ -195,7 +208,7 @@ static int gather(struct imap_session *s, struct news *n, err *e)
 	s->dirty = false;
 	if (store_snap_begin(s->store, &snap, e) < 0)
 		return -1;
-	int rc = mailbox_get(&snap, s->account, s->box.mailbox, &row, e);
+	int rc = imap_box_row(s, &snap, &row, e);
 	if (rc == 0) {
 		rc = uidset_merge(
 			&s->box.gone, &s->box.uids); /* the mailbox is deleted: so are its messages */

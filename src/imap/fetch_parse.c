@@ -112,7 +112,7 @@ static bool take_fields(struct imap_args *a, struct fetch_section *sec, struct b
 		if (plain)
 			buf_add(label, name);
 		else
-			imap_write_string(label, name);
+			imap_write_string(label, name, false);
 		sec->fields[sec->fields_n++] = name;
 	} while (!imap_try_c(a, ')'));
 	buf_add_c(label, ')');

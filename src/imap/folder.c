@@ -15,8 +15,10 @@ bool imap_take_mailbox(struct imap_session *s, struct imap_args *a, slice *ret_p
 		return false;
 	if (!imap_name_read(wire, s->rev2, s->arena, ret_path))
 		*ret_path = (slice){NULL, 0};
-	else if (slice_ieq(*ret_path, S("INBOX")))
-		*ret_path = S("INBOX");
+	else if (slice_istarts(*ret_path, S("INBOX")) && (ret_path->n == 5 || ret_path->p[5] == '/'))
+		*ret_path = ret_path->n == 5
+				    ? S("INBOX")
+				    : arena_fmt(s->arena, "INBOX%.*s", (int)ret_path->n - 5, ret_path->p + 5);
 	return true;
 }
 
@@ -134,47 +136,32 @@ int imap_cmd_unsubscribe(struct imap_session *s, struct imap_args *a)
 
 /* ---- STATUS ---- */
 
-static uint64_t no_recent(const struct mailbox_row *row)
-{
-	(void)row;
-	return 0;
-}
-static uint64_t messages(const struct mailbox_row *row)
-{
-	return row->messages;
-}
-static uint64_t uidnext(const struct mailbox_row *row)
-{
-	return row->uidnext;
-}
-static uint64_t uidvalidity(const struct mailbox_row *row)
-{
-	return row->uidvalidity;
-}
-static uint64_t unseen(const struct mailbox_row *row)
-{
-	return row->unseen;
-}
-static uint64_t deleted(const struct mailbox_row *row)
-{
-	return row->deleted;
-}
-static uint64_t size(const struct mailbox_row *row)
-{
-	return row->bytes;
-}
+typedef uint64_t status_value(const struct imap_session *s, const struct mailbox_row *row);
+
+#define STATUS_VALUE(name, expression)                                                                       \
+	static uint64_t name(const struct imap_session *s, const struct mailbox_row *row)                    \
+	{                                                                                                    \
+		(void)s;                                                                                     \
+		(void)row;                                                                                   \
+		return (expression);                                                                         \
+	}
+STATUS_VALUE(no_recent, 0)
+STATUS_VALUE(messages, row->messages)
+STATUS_VALUE(uidnext, row->uidnext)
+STATUS_VALUE(uidvalidity, row->uidvalidity)
+STATUS_VALUE(unseen, row->unseen)
+STATUS_VALUE(deleted, row->deleted)
+STATUS_VALUE(size, row->bytes)
+STATUS_VALUE(append_limit, s->config->message_max)
 
 static const struct {
 	slice name;
-	uint64_t (*value)(const struct mailbox_row *row);
+	status_value *value;
 } status_items[] = {
-	{SLICE_INIT("MESSAGES"), messages},
-	{SLICE_INIT("RECENT"), no_recent},
-	{SLICE_INIT("UIDNEXT"), uidnext},
-	{SLICE_INIT("UIDVALIDITY"), uidvalidity},
-	{SLICE_INIT("UNSEEN"), unseen},
-	{SLICE_INIT("DELETED"), deleted},
-	{SLICE_INIT("SIZE"), size},
+	{SLICE_INIT("MESSAGES"), messages}, {SLICE_INIT("RECENT"), no_recent},
+	{SLICE_INIT("UIDNEXT"), uidnext}, {SLICE_INIT("UIDVALIDITY"), uidvalidity},
+	{SLICE_INIT("UNSEEN"), unseen}, {SLICE_INIT("DELETED"), deleted}, {SLICE_INIT("SIZE"), size},
+	{SLICE_INIT("APPENDLIMIT"), append_limit}, /* RFC 7889 */
 };
 
 static bool take_status_item(struct imap_args *a, unsigned *items)
@@ -222,7 +209,7 @@ void imap_write_status(struct imap_session *s, slice path, const struct mailbox_
 			buf_add_c(&s->out, ' ');
 		buf_add(&s->out, status_items[i].name);
 		buf_add_c(&s->out, ' ');
-		imap_write_u64(&s->out, status_items[i].value(row));
+		imap_write_u64(&s->out, status_items[i].value(s, row));
 		blank = true;
 	}
 	buf_addz(&s->out, ")\r\n");

@@ -17,6 +17,7 @@ enum list_option {
 struct list {
 	unsigned options, status;
 	bool extended, lsub;
+	bool probe;      /* the pattern is empty */
 	slice *patterns; /* joined with the reference, UTF-8 */
 	size_t n;
 	struct mailbox_item *items;
@@ -77,6 +78,7 @@ static bool take_pattern(
 		return false;
 	if (l->n == max)
 		return imap_args_fail(a, "too many patterns");
+	l->probe = wire.n == 0;
 	whole = imap_name_pattern(reference, wire, a->arena);
 	/* What cannot be a name matches nothing. */
 	if (whole.p && imap_name_read(whole, s->rev2, a->arena, &path))
@@ -116,8 +118,7 @@ static bool take_list(struct imap_session *s, struct imap_args *a, struct list *
 	}
 	if (!imap_take_astring(a, &reference) || !imap_take_sp(a) || !take_patterns(s, a, reference, l))
 		return false;
-	*ret_probe =
-		!l->extended && l->n == 1 && (l->patterns[0].n == 0 || slice_eq(l->patterns[0], reference));
+	*ret_probe = l->probe && !l->extended;
 	if (!l->lsub && !imap_args_at_end(a)) {
 		if (!imap_take_sp(a) || !imap_take_atom(a, &word))
 			return false;
@@ -142,17 +143,18 @@ static bool matches(const struct list *l, slice path)
 	return false;
 }
 
-static bool is_selected(const struct list *l, const struct mailbox_row *row)
+static bool is_selected(const struct list *l, const struct mailbox_item *item)
 {
-	return (!(l->options & SELECT_SUBSCRIBED) || row->subscribed) &&
-	       (!(l->options & SELECT_SPECIAL) || row->use != USE_NONE);
+	if (l->options & SELECT_SUBSCRIBED ? !item->row.subscribed : item->absent)
+		return false;
+	return !(l->options & SELECT_SPECIAL) || item->row.use != USE_NONE;
 }
 
 /* Whether a mailbox below items[i] fits the selection but not the patterns: RFC 5258 3.5. */
 static bool hidden_below(const struct list *l, size_t i)
 {
 	for (size_t k = i + 1; k < l->items_n && l->items[k].depth > l->items[i].depth; k++) {
-		if (is_selected(l, &l->items[k].row) && !matches(l, l->items[k].path))
+		if (is_selected(l, &l->items[k]) && !matches(l, l->items[k].path))
 			return true;
 	}
 	return false;
@@ -174,7 +176,7 @@ static void write_item(
 
 	buf_addz(out, "* LIST (");
 	if (item->row.noselect)
-		add_attribute(out, &blank, "\\Noselect");
+		add_attribute(out, &blank, item->absent ? "\\NonExistent" : "\\Noselect");
 	add_attribute(out, &blank, item->has_children ? "\\HasChildren" : "\\HasNoChildren");
 	if ((l->options & (RETURN_SUBSCRIBED | SELECT_SUBSCRIBED)) && item->row.subscribed)
 		add_attribute(out, &blank, "\\Subscribed");
@@ -201,7 +203,7 @@ static int write_list(struct imap_session *s, const struct list *l)
 		if (!matches(l, l->items[i].path))
 			continue;
 		bool below = (l->options & SELECT_RECURSIVE) && hidden_below(l, i);
-		if (!below && !is_selected(l, &l->items[i].row))
+		if (!below && !is_selected(l, &l->items[i]))
 			continue;
 		write_item(s, l, &l->items[i], below && (l->options & SELECT_SUBSCRIBED));
 		if (s->out.n > SEND_AT)

@@ -36,7 +36,7 @@ void imap_name_write(struct buf *out, slice path, bool utf8)
 
 	if (!utf8 && mail_utf7_write(&wire, path))
 		path = buf_slice(&wire);
-	imap_write_string(out, path);
+	imap_write_string(out, path, true);
 	buf_free(&wire);
 }
 

@@ -122,7 +122,7 @@ static void write_esearch(struct imap_session *s, unsigned returns, const struct
 	if (returns == SEARCH_RETURN_SAVE)
 		return; /* RFC 5182 2.1: nothing but the tagged OK */
 	buf_addz(out, "* ESEARCH (TAG ");
-	imap_write_string(out, s->command.tag);
+	imap_write_string(out, s->command.tag, false);
 	buf_addz(out, s->by_uid ? ") UID" : ")");
 	if (count > 0 && (returns & SEARCH_RETURN_MIN))
 		write_number(out, " MIN ", uidset_uid(set, 1));
@@ -188,12 +188,12 @@ int imap_cmd_search(struct imap_session *s, struct imap_args *a)
 	err e = {0};
 
 	if (!imap_take_search(a, &run.q)) {
+		if (!run.q.bad_charset)
+			return imap_bad_args(
+				s, a); /* BAD leaves "$" as it was, NO empties it: RFC 5182 2.1 */
 		if (run.q.returns & SEARCH_RETURN_SAVE)
 			uidset_free(&s->saved);
-		if (run.q.bad_charset)
-			return imap_answer(
-				s, IMAP_NO, "[BADCHARSET (UTF-8 US-ASCII)] that charset is not known");
-		return imap_bad_args(s, a);
+		return imap_answer(s, IMAP_NO, "[BADCHARSET (UTF-8 US-ASCII)] that charset is not known");
 	}
 	int rc = resolve_sets(s, &run.q);
 	if (rc < 0)

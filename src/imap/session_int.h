@@ -124,6 +124,9 @@ void imap_box_keywords(struct imap_session *s, const struct mailbox_row *row);
 int imap_box_open(
 	struct imap_session *s, uint32_t mailbox, bool readonly, uint32_t *ret_first_unseen, err *e);
 void imap_box_close(struct imap_session *s);
+/* Its row. 0: it was deleted; one of the same name and id that was made since, with another UIDVALIDITY, is
+ * not it. */
+int imap_box_row(struct imap_session *s, struct store_snap *snap, struct mailbox_row *ret, err *e);
 /* Brings the view up to date and tells the client; without `expunges` those wait. 0, a negative errno: the
  * end. */
 PARKS int imap_box_news(struct imap_session *s, bool expunges);

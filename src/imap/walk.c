@@ -148,7 +148,7 @@ static int one_block(struct imap_walk *w, struct block *b, err *e)
 	arena_reset(w->arena);
 	if (store_snap_begin(w->s->store, &snap, e) < 0)
 		return -1;
-	int rc = mailbox_get(&snap, w->s->account, w->s->box.mailbox, &row, e);
+	int rc = imap_box_row(w->s, &snap, &row, e);
 	if (rc == 0) {
 		b->end = true; /* the mailbox is gone, and all in it */
 		w->missing += uidset_count(w->uids);

@@ -1,5 +1,6 @@
 #include "imap/write.h"
 #include "base/cleanup.h"
+#include "base/encode.h"
 
 static const struct {
 	slice name;
@@ -24,7 +25,8 @@ static const slice use_names[] = {
 	[USE_IMPORTANT] = SLICE_INIT("\\Important"),
 };
 
-static bool quotable(slice s)
+/* QUOTED-CHAR: ASCII (RFC 3501 9); what is UTF-8 too (RFC 9051 9), where the caller says so. */
+static bool quotable(slice s, bool utf8)
 {
 	if (s.n > 1000)
 		return false;
@@ -32,12 +34,12 @@ static bool quotable(slice s)
 		if (s.p[i] == 0 || s.p[i] == '\r' || s.p[i] == '\n')
 			return false;
 	}
-	return true;
+	return ascii_only(s) || (utf8 && utf8_valid(s));
 }
 
-void imap_write_string(struct buf *out, slice s)
+void imap_write_string(struct buf *out, slice s, bool utf8)
 {
-	if (!quotable(s)) {
+	if (!quotable(s, utf8)) {
 		buf_add_c(out, '{');
 		imap_write_u64(out, s.n);
 		buf_add(out, S("}\r\n"));

@@ -3,8 +3,8 @@
 #include "base/buf.h"
 #include "mailbox/mailbox.h"
 
-/* A quoted string where the bytes allow (UTF-8 included), else a literal. NUL becomes "?". */
-void imap_write_string(struct buf *out, slice s);
+/* A quoted string where the bytes allow (UTF-8 with utf8: RFC 9051 only), else a literal. NUL becomes "?". */
+void imap_write_string(struct buf *out, slice s, bool utf8);
 void imap_write_u64(struct buf *out, uint64_t v);
 /* "1:3,5": the ranges of a set. */
 void imap_write_uids(struct buf *out, const struct uidset *set);

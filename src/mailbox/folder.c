@@ -72,7 +72,7 @@ static int select_again(
 	m->row.noselect = false;
 	m->row.use = use;
 	m->row.uidvalidity = next_uidvalidity(a);
-	m->row.uidnext = 1;
+	/* UIDs go on: a session that has the old one selected can never mean a message of the new one. */
 	m->row.highest_modseq = account_tx_modseq(a);
 	m->dirty = true;
 	*ret = m->row;
@@ -156,6 +156,11 @@ int mailbox_create(struct store *s, uint32_t account, slice path, enum mailbox_u
 	return 0;
 }
 
+static int no_such(err *e)
+{
+	return err_set(e, ERR_MISSING, "there is no such mailbox");
+}
+
 /* Opens account and mailbox of a path. */
 static int open_path(struct store_tx *tx, uint32_t account, const struct folder_path *p, struct account_tx *a,
 	struct mailbox_tx **ret, err *e)
@@ -165,7 +170,7 @@ static int open_path(struct store_tx *tx, uint32_t account, const struct folder_
 		return -1;
 	int rc = folder_find(view_tx(tx), account, p, p->n, &id, NULL, e);
 	if (rc == 0)
-		return err_set(e, ERR_MISSING, "there is no such mailbox");
+		return no_such(e);
 	return rc < 0 ? -1 : mailbox_tx_open(a, id, true, ret, e);
 }
 
@@ -174,6 +179,50 @@ static int del_name(struct mailbox_tx *m, err *e)
 	struct key_name k;
 	key_name(&k, m->a->id, m->row.parent, m->row.name);
 	return store_tx_del(m->a->tx, KEY_SLICE(k), e);
+}
+
+/* Its name goes at once, and what it holds in steps. */
+static int remove_row(struct mailbox_tx *m, err *e)
+{
+	struct account_tx *a = m->a;
+	if (del_name(m, e) < 0)
+		return -1;
+	a->row.mailboxes -= a->row.mailboxes > 0;
+	a->row.removed_mailboxes++;
+	m->row.noselect = false;
+	m->row.removed = true;
+	m->row.highest_modseq = account_tx_modseq(a);
+	m->dirty = true;
+	return mailbox_tx_close(m, e) < 0 ? -1 : account_tx_change(a, m->row.id, CHANGE_REMOVED, NULL, e);
+}
+
+/* What stood only for children goes with the last of them; a subscription keeps its name. */
+static int remove_empty_parents(struct account_tx *a, uint32_t id, err *e)
+{
+	while (id) {
+		struct mailbox_tx *m = NULL;
+		if (mailbox_tx_open(a, id, true, &m, e) < 0)
+			return -1;
+		int children = folder_has_children(view_tx(a->tx), a->id, id, e);
+		if (children != 0 || !m->row.noselect || m->row.subscribed)
+			return children < 0 ? -1 : 0;
+		id = m->row.parent;
+		if (remove_row(m, e) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+/* Its children or its subscription keep the name: RFC 9051 6.3.5, 6.3.7. */
+static int keep_name(struct mailbox_tx *m, err *e)
+{
+	struct account_tx *a = m->a;
+	m->row.noselect = true;
+	m->row.use = USE_NONE;
+	m->row.highest_modseq = account_tx_modseq(a);
+	m->dirty = true;
+	a->row.removed_mailboxes++;
+	return mailbox_tx_close(m, e) < 0 ? -1 : account_tx_change(a, m->row.id, CHANGE_SETTINGS, NULL, e);
 }
 
 static int delete_run(struct store_tx *tx, void *arg, err *e)
@@ -191,20 +240,15 @@ static int delete_run(struct store_tx *tx, void *arg, err *e)
 		return -1;
 	if (children && m->row.noselect)
 		return err_set(e, ERR_DENIED, "the mailbox has children");
-	if (!children && del_name(m, e) < 0)
-		return -1;
-	if (!children)
-		a.row.mailboxes -= a.row.mailboxes > 0;
-	m->row.noselect = children;
-	m->row.removed = !children;
-	m->row.use = USE_NONE;
-	m->row.highest_modseq = account_tx_modseq(&a);
-	m->dirty = true;
-	a.row.removed_mailboxes++;
+	if (m->row.noselect && m->row.subscribed)
+		return no_such(e);
 	job->id = m->row.id;
-	if (mailbox_tx_close(m, e) < 0 ||
-		account_tx_change(&a, m->row.id, children ? CHANGE_SETTINGS : CHANGE_REMOVED, NULL, e) < 0)
+	if (children || m->row.subscribed) {
+		if (keep_name(m, e) < 0)
+			return -1;
+	} else if (remove_row(m, e) < 0 || remove_empty_parents(&a, m->row.parent, e) < 0) {
 		return -1;
+	}
 	return account_tx_close(&a, e);
 }
 
@@ -323,21 +367,48 @@ static int height(struct account_tx *a, uint32_t id, unsigned max, unsigned *ret
 	return 0;
 }
 
+/* The name of a subscription alone: no mailbox, no children. 1, 0, -1. */
+static int is_only_subscribed(const struct mailbox_tx *m, err *e)
+{
+	if (!m->row.noselect)
+		return 0;
+	int children = folder_has_children(view_tx(m->a->tx), m->a->id, m->row.id, e);
+	return children < 0 ? -1 : !children;
+}
+
+/* Makes room for the new name of m: only a subscription, which m then has, may stand there. */
+static int free_name(struct mailbox_tx *m, const struct folder_path *to, err *e)
+{
+	struct account_tx *a = m->a;
+	struct mailbox_tx *there = NULL;
+	uint32_t id;
+	int rc = folder_find(view_tx(a->tx), a->id, to, to->n, &id, NULL, e);
+	if (rc <= 0)
+		return rc;
+	if (id == m->row.id || mailbox_tx_open(a, id, true, &there, e) < 0)
+		return err_set(e, ERR_EXISTS, "a mailbox of that name exists");
+	rc = is_only_subscribed(there, e);
+	if (rc == 0)
+		return err_set(e, ERR_EXISTS, "a mailbox of that name exists");
+	m->row.subscribed |= there->row.subscribed;
+	return rc < 0 ? -1 : remove_row(there, e);
+}
+
 static int rename_run(struct store_tx *tx, void *arg, err *e)
 {
 	struct folder_job *job = arg;
 	AUTO(account_tx_free) struct account_tx a = {0};
 	struct folder_path from, to;
 	struct mailbox_tx *m = NULL;
-	uint32_t parent, there;
+	uint32_t parent, old_parent;
 	unsigned below;
 	if (folder_path_parse(job->path, &from, e) < 0 || folder_path_parse(job->to, &to, e) < 0 ||
 		open_path(tx, job->account, &from, &a, &m, e) < 0)
 		return -1;
-	int rc = folder_find(view_tx(tx), a.id, &to, to.n, &there, NULL, e);
-	if (rc == 1)
-		return err_set(e, ERR_EXISTS, "a mailbox of that name exists");
-	if (rc < 0)
+	int rc = is_only_subscribed(m, e);
+	if (rc != 0)
+		return rc < 0 ? -1 : no_such(e);
+	if (free_name(m, &to, e) < 0)
 		return -1;
 	if (path_within(&to, &from))
 		return err_set(e, ERR_DENIED, "a mailbox cannot become its own child");
@@ -347,11 +418,13 @@ static int rename_run(struct store_tx *tx, void *arg, err *e)
 		return err_set(e, ERR_LIMIT, "mailboxes lie at most %d levels deep", LIMIT_MAILBOX_DEPTH);
 	if (make_parents(&a, &to, &parent, e) < 0 || del_name(m, e) < 0)
 		return -1;
+	old_parent = m->row.parent;
 	m->row.parent = parent;
 	m->row.name = to.level[to.n - 1];
 	m->dirty = true;
 	if (put_name(&a, parent, m->row.name, m->row.id, e) < 0 || mailbox_tx_close(m, e) < 0 ||
-		account_tx_change(&a, m->row.id, CHANGE_RENAMED, NULL, e) < 0)
+		account_tx_change(&a, m->row.id, CHANGE_RENAMED, NULL, e) < 0 ||
+		remove_empty_parents(&a, old_parent, e) < 0)
 		return -1;
 	return account_tx_close(&a, e);
 }
@@ -397,7 +470,11 @@ static int subscribe_run(struct store_tx *tx, void *arg, err *e)
 	if (m->row.subscribed == job->on)
 		return 0;
 	m->row.subscribed = job->on;
-	return settings_close(&a, m, e);
+	m->dirty = true;
+	if (mailbox_tx_close(m, e) < 0 || account_tx_change(&a, m->row.id, CHANGE_SETTINGS, NULL, e) < 0 ||
+		remove_empty_parents(&a, m->row.id, e) < 0)
+		return -1;
+	return account_tx_close(&a, e);
 }
 
 int mailbox_subscribe(struct store *s, uint32_t account, slice path, bool on, err *e)

@@ -88,6 +88,19 @@ static slice path_of(struct arena *a, slice parent, slice name)
 	return arena_fmt(a, "%.*s%c%.*s", (int)parent.n, parent.p, MAILBOX_SEPARATOR, (int)name.n, name.p);
 }
 
+/* Whether anything below is there. What is last in the tree is looked at first. */
+static void find_children(struct mailbox_item *items, size_t n)
+{
+	bool below[LIMIT_MAILBOX_DEPTH + 1] = {false};
+	while (n-- > 0) {
+		struct mailbox_item *x = &items[n];
+		x->has_children = below[x->depth + 1];
+		below[x->depth + 1] = false;
+		x->absent = x->row.noselect && !x->has_children;
+		below[x->depth] |= !x->absent;
+	}
+}
+
 int mailbox_list(struct store_snap *snap, uint32_t account, struct arena *a, struct mailbox_item **ret,
 	size_t *ret_n, err *e)
 {
@@ -119,7 +132,6 @@ int mailbox_list(struct store_snap *snap, uint32_t account, struct arena *a, str
 		if (!x->path.p)
 			return full(e);
 		size_t child = first_child(items, n, x->row.id);
-		x->has_children = child < n;
 		if (child < n && depth + 1 < LIMIT_MAILBOX_DEPTH) {
 			depth++;
 			at[depth] = child;
@@ -127,6 +139,7 @@ int mailbox_list(struct store_snap *snap, uint32_t account, struct arena *a, str
 			path[depth] = x->path;
 		}
 	}
+	find_children(out, done);
 	*ret = out;
 	*ret_n = done;
 	return 0;

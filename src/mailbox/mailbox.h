@@ -40,7 +40,7 @@ struct mailbox_row {                  /* one mailbox */
 	slice name;                   /* one level, UTF-8 NFC; "INBOX" for the inbox */
 	enum mailbox_use use;
 	bool subscribed;
-	bool noselect; /* a parent kept only for its children */
+	bool noselect; /* a name kept for its children, or for its subscription */
 	bool removed;  /* deleted, its messages are being cleared away; no read shows it */
 	uint32_t uidvalidity, uidnext, messages, unseen, deleted;
 	uint64_t highest_modseq, bytes;
@@ -85,7 +85,8 @@ struct mailbox_item {
 	struct mailbox_row row;
 	slice path;
 	uint16_t depth;    /* 0: top level */
-	bool has_children; /* the next item is its first child */
+	bool has_children; /* mailboxes, not mere subscriptions */
+	bool absent;       /* no mailbox and no parent of one: a subscription, which outlives its mailbox */
 };
 /*
  * All mailboxes, INBOX first, parents before their children, else by name in byte order. Everything is copied

@@ -109,8 +109,9 @@ PARKS int mailbox_create(struct store *s, uint32_t account, slice path, enum mai
 	uint32_t *ret_id, uint32_t *ret_uidvalidity, err *e);
 /*
  * With children it loses its messages and becomes \Noselect; a \Noselect one with children, and INBOX:
- * ERR_DENIED. It is out of sight at once; its messages are expunged (restorable) in steps, by this call and
- * after a crash by mailbox_sweep.
+ * ERR_DENIED. A subscription stays and keeps the name (RFC 9051 6.3.7): see mailbox_item.absent. It is out of
+ * sight at once; its messages are expunged (restorable) in steps, by this call and after a crash by
+ * mailbox_sweep.
  */
 PARKS int mailbox_delete(struct store *s, uint32_t account, slice path, err *e);
 /*

@@ -306,8 +306,8 @@ static void written(void **state)
 	static const struct mailbox_row row = {.keywords = {"$Junk\0x\0", 8}};
 
 	(void)state;
-	imap_write_string(&out, S("a\nb\0"));
-	imap_write_string(&out, S("a\\"));
+	imap_write_string(&out, S("a\nb\0"), false);
+	imap_write_string(&out, S("a\\"), false);
 	imap_write_u64(&out, UINT64_MAX);
 	imap_write_u64(&out, 0);
 	imap_write_flags(&out, FLAG_SEEN | FLAG_DRAFT, 3, &row);

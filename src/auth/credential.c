@@ -113,9 +113,9 @@ struct credentials *credentials_open(const char *folder, unsigned threads, err *
 	c->bad = memory_new(LIMIT_RECENT);
 	c->addresses = memory_new(LIMIT_RECENT);
 	random_bytes(c->boot_key, sizeof c->boot_key);
-	if (!c->good || !c->bad || !c->addresses || record_make(S("nobody's"), &c->dummy) < 0)
+	if (!c->good || !c->bad || !c->addresses)
 		goto no_memory;
-	random_bytes(c->dummy.argon.hash, sizeof c->dummy.argon.hash); /* no secret has this hash */
+	record_decoy(&c->dummy);
 	if (open_store(c, folder, e) == 0)
 		return c;
 	credentials_close(c);

@@ -168,7 +168,7 @@ static bool argon(const struct verifier_argon2id *v, slice secret, uint8_t hash[
 	return argon2_ctx(&c, Argon2_id) == ARGON2_OK;
 }
 
-int record_make(slice secret, struct record *ret)
+static struct record todays_costs(void)
 {
 	struct record r = {
 		.argon = {.memory_kib = ARGON_MEMORY_KIB, .passes = ARGON_PASSES, .lanes = ARGON_LANES},
@@ -177,6 +177,21 @@ int record_make(slice secret, struct record *ret)
 
 	random_bytes(r.argon.salt, SALT_SIZE);
 	random_bytes(r.scram.salt, SALT_SIZE);
+	return r;
+}
+
+void record_decoy(struct record *ret)
+{
+	*ret = todays_costs();
+	random_bytes(ret->argon.hash, HASH_SIZE);
+	random_bytes(ret->scram.stored_key, HASH_SIZE);
+	random_bytes(ret->scram.server_key, HASH_SIZE);
+}
+
+int record_make(slice secret, struct record *ret)
+{
+	struct record r = todays_costs();
+
 	if (!argon(&r.argon, secret, r.argon.hash) || !scram_derive(secret, &r.scram))
 		return -1;
 	*ret = r;

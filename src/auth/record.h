@@ -41,6 +41,9 @@ int record_read(slice raw, struct record *ret, err *e);
  * only. -1: out of memory.
  */
 int record_make(slice secret, struct record *ret);
+/* One that no secret fits and that costs a check as much as any: random bytes in place of hashes. Hashes
+ * nothing itself. */
+void record_decoy(struct record *ret);
 /* Whether the secret is the record's; as long and as large as record_make. 1 yes, 0 no, -1 out of memory. */
 int record_check(const struct record *r, slice secret);
 

@@ -184,10 +184,11 @@ void supervisor_children_start(struct supervisor *s)
 	uint64_t frontends = s->config.settings->frontend_processes;
 	long cores = sysconf(_SC_NPROCESSORS_ONLN);
 
+	/* Who is needed for the first greeting comes first. */
 	add_child(s, ROLE_AUTH, 0);
-	add_child(s, ROLE_BACKEND, 0);
 	for (uint8_t i = 0; i < (frontends ? frontends : (uint64_t)(cores > 0 ? cores : 1)) && i < ROLE_INSTANCES; i++)
 		add_child(s, ROLE_FRONTEND, i);
+	add_child(s, ROLE_BACKEND, 0);
 	add_child(s, ROLE_RESOLVER, 0);
 	add_child(s, ROLE_OUTBOUND, 0);
 	for (size_t i = 0; i < s->children_n; i++)

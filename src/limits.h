@@ -62,7 +62,7 @@
 #define LIMIT_MAILBOXES       10000   /* an account; a list of all is built in memory */
 #define LIMIT_KEYWORD         64      /* bytes of a keyword's name */
 #define LIMIT_KEYWORDS_BYTES  1400    /* all names of a mailbox: its row stays under half a page */
-#define LIMIT_SUMMARY         262144  /* plain bytes of a message summary */
+#define LIMIT_SUMMARY         1048576 /* LIMIT_MAIL_SUMMARY: what mail/ makes of any message is stored */
 #define LIMIT_ALIAS_TARGETS   50      /* targets of one alias: its row stays under a few pages */
 #define LIMIT_ALIAS_OWNERS    20
 #define LIMIT_LOCALPART       64      /* RFC 5321 4.5.3.1.1 */

@@ -316,11 +316,8 @@ int delivery_deliver(struct store *s, struct mailbox_codec *c, struct delivery *
 	}
 	if (rc == 0)
 		rc = answer_get(&job, e);
-	if (rc == 0) {
+	if (rc == 0)
 		d->ret_repeated = intent.repeated;
-		if (job.blob)
-			d->content.big = NULL;
-	}
 	buf_free(&summary);
 	buf_free(&job.answer);
 	return rc;

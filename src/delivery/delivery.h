@@ -54,8 +54,9 @@ struct delivery {
 
 /*
  * Delivers in one intent. 0: every recipient has its ret_result and those with DELIVERY_OK are durable; when
- * no recipient is OK nothing was stored. -1: nothing was stored (ERR_IO, ERR_TEMP, ERR_LIMIT, ERR_CORRUPT). A
- * big content is taken only when it was stored (content.big becomes NULL then).
+ * no recipient is OK nothing was stored. -1: nothing was stored (ERR_IO, ERR_TEMP, ERR_LIMIT, ERR_CORRUPT).
+ * The file of a big content stays only when it was stored; the caller drops its handle in any case
+ * (store_big_drop).
  */
 PARKS int delivery_deliver(struct store *s, struct mailbox_codec *c, struct delivery *d, err *e);
 

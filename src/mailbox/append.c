@@ -71,10 +71,8 @@ int mailbox_append(struct store *s, struct mailbox_codec *c, struct append *a, e
 		rc = store_commit(s, run, &job, e);
 	for (size_t i = 0; i < a->n; i++) {
 		buf_free(&job.summaries[i]);
-		if (rc == 0) {
+		if (rc == 0)
 			a->messages[i].ret_uid = job.first_uid + (uint32_t)i;
-			a->messages[i].content.big = NULL;
-		}
 	}
 	free(job.summaries);
 	if (rc == 0) {

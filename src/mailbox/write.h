@@ -13,7 +13,7 @@
 struct content {
 	slice bytes;
 	struct store_big
-		*big;  /* NULL: bytes; on success it belongs to the store, on failure still to the caller */
+		*big;  /* NULL: bytes; its file stays on success, the handle is the caller's to drop */
 	uint32_t size; /* RFC822.SIZE; for bytes: bytes.n */
 };
 

@@ -85,7 +85,7 @@ def hostile_messages():
     yield "Subject: wide\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n" + \
         "--b\r\nContent-Type: text/plain; charset=utf-8\r\n\r\nx\r\n" * 1500 + "--b--\r\n"
     yield "Subject: " + "\r\n ".join(word for _ in range(400)) + "\r\n\r\nx\r\n"
-    yield "To: " + ",\r\n ".join(f"{word}<u{i}@xn--bcher-kva{i}.example>" for i in range(800)) + "\r\n\r\nx\r\n"
+    yield "To: " + ",\r\n ".join(f"{word}<u{i}@xn--bcher-kva{i}.example>" for i in range(1500)) + "\r\n\r\nx\r\n"
     yield "To: " + "(" * 500 + ")" * 500 + " group: " * 50 + "a@b.example;\r\n\r\nx\r\n"
     yield "Content-Type: text/plain" + "".join(f";\r\n p*{i}*=utf-8''%c3%bc{'a' * 60}" for i in range(300)) + "\r\n\r\nx\r\n"
     yield "Subject: page\r\nContent-Type: text/html; charset=utf-8\r\n\r\n" + "<div><b>" * 5000 + "text &amp; more" + \

@@ -91,7 +91,7 @@ static int ask(struct ends *e, uint32_t account, slice local, err *why)
 	struct msg_recipient m = {.size = account, .local = local, .domain = S("example.test")};
 	struct msg_recipient_reply r;
 	struct channel_answer hold;
-	int rc = ask_recipient(e->front, &m, &r, &hold, loop_now() + 5000, why);
+	int rc = ask_recipient(e->front, &m, &r, &hold, loop_now() + 60000, why);
 
 	if (rc == 0) {
 		assert_int_equal(r.verdict, account & 255);

@@ -1,4 +1,5 @@
-/* Frames of another role, which may have fallen into wrong hands: whatever they hold, the channel ends or answers. */
+/* Frames of another role, which may have fallen into wrong hands: whatever they hold, the channel ends or
+ * answers. */
 #include "io/channel.h"
 #include "io/loop.h"
 #include "io/messages.h"
@@ -9,13 +10,13 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-#define TAKES(name)                                                                                                    \
-	static void on_##name(struct channel_request *r, void *arg)                                                    \
-	{                                                                                                              \
-		struct msg_##name m;                                                                                   \
-		(void)arg;                                                                                             \
-		if (msg_##name##_take(r, &m))                                                                          \
-			msg_##name##_answer(r, &(struct msg_##name##_reply){0});                                       \
+#define TAKES(name)                                                                                          \
+	static void on_##name(struct channel_request *r, void *arg)                                          \
+	{                                                                                                    \
+		struct msg_##name m;                                                                         \
+		(void)arg;                                                                                   \
+		if (msg_##name##_take(r, &m))                                                                \
+			msg_##name##_answer(r, &(struct msg_##name##_reply){0});                             \
 	}
 TAKES(recipient)
 TAKES(sender_check)
@@ -53,19 +54,19 @@ static void on_closed(void *arg, struct channel *c, const char *why, bool offens
 static void play(void *arg)
 {
 	static channel_handler *table[MESSAGE_COUNT] = {
-	        [MESSAGE_RECIPIENT] = on_recipient,
-	        [MESSAGE_SENDER_CHECK] = on_sender_check,
-	        [MESSAGE_SUBMITTER] = on_submitter,
-	        [MESSAGE_SUBMITTER_END] = on_submitter_end,
-	        [MESSAGE_DELIVER] = on_deliver,
+		[MESSAGE_RECIPIENT] = on_recipient,
+		[MESSAGE_SENDER_CHECK] = on_sender_check,
+		[MESSAGE_SUBMITTER] = on_submitter,
+		[MESSAGE_SUBMITTER_END] = on_submitter_end,
+		[MESSAGE_DELIVER] = on_deliver,
 	};
 	struct talk *t = arg;
 	int fd[2];
 
 	if (channel_pair(fd) < 0)
 		abort();
-	struct channel *c =
-	        channel_new(fd[1], &(struct channel_config){ROLE_BACKEND, ROLE_FRONTEND, 0, table, t, on_closed});
+	struct channel *c = channel_new(
+		fd[1], &(struct channel_config){ROLE_BACKEND, ROLE_FRONTEND, 0, table, t, on_closed});
 	while (t->size >= 2 && !t->closed) {
 		size_t n = (size_t)(t->data[0] << 8 | t->data[1]);
 

@@ -1,11 +1,6 @@
 /* The whole POP3 session before login over a socket pair: what strangers can say to it. */
-#include "io/loop.h"
 #include "pop3/login.h"
-#include <errno.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/socket.h>
-#include <unistd.h>
+#include "session.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -41,47 +36,7 @@ static void serve(void *arg)
 	stream_close(io);
 }
 
-struct player {
-	int fd;
-	const uint8_t *data;
-	size_t size;
-};
-
-static void play(void *arg)
-{
-	struct player *p = arg;
-	char drop[4096];
-
-	while (p->size > 0) {
-		ssize_t n = send(p->fd, p->data, p->size < 500 ? p->size : 500, MSG_DONTWAIT | MSG_NOSIGNAL);
-
-		if (n < 0 && errno != EAGAIN)
-			break;
-		if (n > 0)
-			p->data += n, p->size -= (size_t)n;
-		while (recv(p->fd, drop, sizeof drop, MSG_DONTWAIT) > 0)
-			;
-		fiber_yield();
-	}
-	shutdown(p->fd, SHUT_WR);
-	close(p->fd);
-}
-
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	struct loop *l = loop_new("fuzz");
-	uint8_t *copy = malloc(size ? size : 1);
-	int fd[2];
-
-	memcpy(copy, data, size);
-	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, fd) < 0)
-		abort();
-	struct player p = {fd[1], copy, size};
-	struct stream *io = stream_new(fd[0]);
-	if (!io || !fiber_start("serve", serve, io) || !fiber_start("play", play, &p))
-		abort();
-	loop_run(l);
-	loop_free(l);
-	free(copy);
-	return 0;
+	return fuzz_session(data, size, serve);
 }

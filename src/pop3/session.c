@@ -23,12 +23,14 @@ struct session {
 	struct stream *io;
 	struct item *items;
 	uint32_t n, cap, left;
+	uint32_t uidvalidity;
 	uint64_t octets; /* of those left */
 	uint32_t errors;
 	bool done;
 };
 
 typedef int command_fn(struct session *s, slice args);
+typedef void add_fn(struct buf *out, const struct session *s, const struct item *m);
 
 static int say(struct session *s, const char *text)
 {
@@ -67,12 +69,19 @@ static int load_some(struct session *s, uint32_t from, err *e)
 	struct store_snap snap;
 	struct mailbox_entry_scan scan;
 	const struct mailbox_entry *entry;
+	struct mailbox_row row;
 	uint32_t took = 0;
 	int rc;
 
 	if (store_snap_begin(s->given->store, &snap, e) < 0)
 		return -1;
-	rc = mailbox_entry_open(&snap, s->given->account, MAILBOX_INBOX, from, UINT32_MAX, &scan, e);
+	rc = mailbox_get(&snap, s->given->account, MAILBOX_INBOX, &row, e);
+	if (rc > 0) {
+		s->uidvalidity = row.uidvalidity;
+		rc = mailbox_entry_open(&snap, s->given->account, MAILBOX_INBOX, from, UINT32_MAX, &scan, e);
+	} else if (rc == 0) {
+		rc = err_set(e, ERR_MISSING, "the account is gone");
+	}
 	if (rc == 0) {
 		while ((rc = mailbox_entry_next(&scan, &entry, e)) == 1 && took < LOAD_AT_ONCE) {
 			if (keep(s, entry, e) < 0) {
@@ -126,20 +135,24 @@ static int cmd_stat(struct session *s, slice args)
 	return stream_printf(s->io, "+OK %u %llu\r\n", s->left, (unsigned long long)s->octets);
 }
 
-static void add_size(struct buf *out, const struct item *m)
+static void add_size(struct buf *out, const struct session *s, const struct item *m)
 {
+	(void)s;
 	buf_add_u64(out, m->size);
 }
 
-static void add_uid(struct buf *out, const struct item *m)
+/* By the place in INBOX, not by the message: that may lie there twice, and each has a unique-id of its own.
+ */
+static void add_uid(struct buf *out, const struct session *s, const struct item *m)
 {
 	char text[20];
 
-	buf_add(out, slice_make(text, (size_t)snprintf(text, sizeof text, "%016llx", (unsigned long long)m->id)));
+	buf_add(out,
+		slice_make(text, (size_t)snprintf(text, sizeof text, "%08x%08x", s->uidvalidity, m->uid)));
 }
 
 /* LIST and UIDL: one message, or all that are left. */
-static int listing(struct session *s, slice args, void (*add)(struct buf *, const struct item *))
+static int listing(struct session *s, slice args, add_fn *add)
 {
 	struct buf out = BUF_INIT(65536);
 	int rc = 0;
@@ -152,7 +165,7 @@ static int listing(struct session *s, slice args, void (*add)(struct buf *, cons
 		buf_addz(&out, "+OK ");
 		buf_add_u64(&out, number_of(s, m));
 		buf_add_c(&out, ' ');
-		add(&out, m);
+		add(&out, s, m);
 		buf_addz(&out, "\r\n");
 		rc = stream_write(s->io, buf_slice(&out));
 		buf_free(&out);
@@ -164,7 +177,7 @@ static int listing(struct session *s, slice args, void (*add)(struct buf *, cons
 			continue;
 		buf_add_u64(&out, i + 1);
 		buf_add_c(&out, ' ');
-		add(&out, &s->items[i]);
+		add(&out, s, &s->items[i]);
 		buf_addz(&out, "\r\n");
 		if (out.n > 32768) {
 			rc = stream_write(s->io, buf_slice(&out));
@@ -317,16 +330,16 @@ static const struct {
 	slice name;
 	command_fn *run;
 } commands[] = {
-        {SLICE_INIT("STAT"), cmd_stat},
-        {SLICE_INIT("LIST"), cmd_list},
-        {SLICE_INIT("RETR"), cmd_retr},
-        {SLICE_INIT("DELE"), cmd_dele},
-        {SLICE_INIT("UIDL"), cmd_uidl},
-        {SLICE_INIT("TOP"), cmd_top},
-        {SLICE_INIT("NOOP"), cmd_noop},
-        {SLICE_INIT("RSET"), cmd_rset},
-        {SLICE_INIT("CAPA"), cmd_capa},
-        {SLICE_INIT("QUIT"), cmd_quit},
+	{SLICE_INIT("STAT"), cmd_stat},
+	{SLICE_INIT("LIST"), cmd_list},
+	{SLICE_INIT("RETR"), cmd_retr},
+	{SLICE_INIT("DELE"), cmd_dele},
+	{SLICE_INIT("UIDL"), cmd_uidl},
+	{SLICE_INIT("TOP"), cmd_top},
+	{SLICE_INIT("NOOP"), cmd_noop},
+	{SLICE_INIT("RSET"), cmd_rset},
+	{SLICE_INIT("CAPA"), cmd_capa},
+	{SLICE_INIT("QUIT"), cmd_quit},
 };
 
 static int one_command(struct session *s, slice line)
@@ -352,10 +365,12 @@ static void talk(struct session *s)
 		ssize_t n = stream_read_line(s->io, LIMIT_POP3_LINE, &line, NULL);
 		if (n == -ETIMEDOUT || n == -ECANCELED) {
 			say(s, n == -ETIMEDOUT ? "-ERR Silent for too long; nothing was deleted"
-			                       : "-ERR [SYS/TEMP] Going down; nothing was deleted");
+					       : "-ERR [SYS/TEMP] Going down; nothing was deleted");
 			break;
 		}
-		int rc = n == -EMSGSIZE ? refuse(s, "-ERR That line is too long") : n < 0 ? (int)n : one_command(s, line);
+		int rc = n == -EMSGSIZE ? refuse(s, "-ERR That line is too long")
+			 : n < 0        ? (int)n
+					: one_command(s, line);
 		if (rc < 0)
 			break;
 		if (s->errors > g->errors_max) {
@@ -375,7 +390,8 @@ void pop3_session_run(struct pop3_session *given)
 	if (load(&s, &e) < 0) {
 		say(&s, "-ERR [SYS/TEMP] The mailbox cannot be read now");
 		stream_flush(s.io);
-	} else if (stream_printf(s.io, "+OK %u messages (%llu octets)\r\n", s.left, (unsigned long long)s.octets) == 0) {
+	} else if (stream_printf(s.io, "+OK %u messages (%llu octets)\r\n", s.left,
+			   (unsigned long long)s.octets) == 0) {
 		talk(&s);
 	}
 	free(s.items);

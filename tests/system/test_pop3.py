@@ -165,6 +165,16 @@ def test_uidl_is_stable(h):
     p.quit()
 
 
+def test_uidl_of_a_message_that_is_there_twice(h):
+    """RFC 1939 7: a unique-id names one message of the maildrop; IMAP's COPY makes another one of the same bytes."""
+    fill(h, [b"a\r\n"])
+    with h.imap("alice", select="INBOX") as t:
+        t.ok("COPY 1 INBOX")
+    p = login(h)
+    equal(len({line.split()[1] for line in p.uidl()[1]}), 2, "different ids")
+    p.quit()
+
+
 def test_deletes_only_at_quit(h):
     """D14: DELE takes effect at QUIT; a connection that is lost deletes nothing."""
     fill(h, [b"a\r\n", b"b\r\n", b"c\r\n"])

@@ -131,6 +131,7 @@
 
 /* roles */
 #define LIMIT_ENVELOPE_RECIPIENTS 10000  /* the most that `limits recipients` can be set to */
+#define LIMIT_CONTENT_MEMORY 536870912 /* messages on their way in, of a frontend, in memory files of at most 1 MiB each */
 #define LIMIT_SUBMITTERS          65536  /* logged-in submission sessions the backend remembers */
 #define LIMIT_SUMMARY_TRANSFER    1310720 /* a summary between roles: LIMIT_MAIL_SUMMARY and room to spare */
 

@@ -1,5 +1,5 @@
-#include "roles/frontend/frontend.h"
 #include "limits.h"
+#include "roles/frontend/frontend.h"
 #include <errno.h>
 #include <unistd.h>
 
@@ -30,7 +30,8 @@ static int write_file(int fd, slice b, err *e)
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n <= 0)
-			return err_sys(e, errno == ENOSPC || errno == EDQUOT ? ERR_LIMIT : ERR_IO, "the message cannot be kept");
+			return err_sys(e, errno == ENOSPC || errno == EDQUOT ? ERR_LIMIT : ERR_IO,
+				"the message cannot be kept");
 		b = slice_skip(b, (size_t)n);
 	}
 	return 0;
@@ -68,7 +69,7 @@ static int to_spool(struct front_content *c, err *e)
 	struct channel_answer hold;
 
 	if (ask_spool(role_peer(c->f->role, ROLE_BACKEND), &(struct msg_spool){c->size}, &reply, &hold,
-	            loop_now() + SPOOL_MS, e) < 0) {
+		    loop_now() + SPOOL_MS, e) < 0) {
 		if (e->kind == ERR_CLOSED || e->kind == ERR_TIMEOUT)
 			e->kind = ERR_TEMP;
 		return -1;
@@ -76,7 +77,8 @@ static int to_spool(struct front_content *c, err *e)
 	channel_answer_free(&hold);
 	if (reply.file < 0)
 		return err_set(e, ERR_TEMP, "no room for a large message now");
-	int rc = c->file >= 0 ? move_content(c->file, reply.file, e) : write_file(reply.file, buf_slice(&c->memory), e);
+	int rc = c->file >= 0 ? move_content(c->file, reply.file, e)
+			      : write_file(reply.file, buf_slice(&c->memory), e);
 	if (c->file >= 0)
 		close(c->file);
 	buf_free(&c->memory);
@@ -96,6 +98,22 @@ int front_content_begin(struct frontend *f, struct front_content *c, uint64_t an
 	return 0;
 }
 
+/* Memory files are no part of the role's data limit: all of them together have one of their own. */
+static int account(struct front_content *c, uint64_t n, err *e)
+{
+	if (c->f->in_memory + n > LIMIT_CONTENT_MEMORY)
+		return err_set(e, ERR_TEMP, "too many messages come in at once");
+	c->f->in_memory += n;
+	c->in_memory += n;
+	return 0;
+}
+
+static void release(struct front_content *c)
+{
+	c->f->in_memory -= c->in_memory;
+	c->in_memory = 0;
+}
+
 int front_content_write(struct front_content *c, slice bytes, err *e)
 {
 	mail_summary_feed(c->builder, bytes);
@@ -103,6 +121,10 @@ int front_content_write(struct front_content *c, slice bytes, err *e)
 	if (c->file < 0 && c->size > LIMIT_CHANNEL_INLINE && to_memory_file(c, e) < 0)
 		return -1;
 	if (!c->spooled && c->size > LIMIT_BLOB_INLINE && to_spool(c, e) < 0)
+		return -1;
+	if (c->spooled)
+		release(c);
+	else if (c->file >= 0 && account(c, c->size - c->in_memory, e) < 0)
 		return -1;
 	if (c->file >= 0)
 		return write_file(c->file, bytes, e);
@@ -115,6 +137,7 @@ void front_content_end(struct front_content *c)
 	if (!c->f)
 		return;
 	builder_give(c->f, c->builder);
+	release(c);
 	buf_free(&c->memory);
 	if (c->file >= 0)
 		close(c->file);

@@ -2,10 +2,11 @@
 #include "roles/frontend/frontend.h"
 #include <errno.h>
 
-#define SIGN_MS 10000
+#define SIGN_MS      10000
 #define HANDSHAKE_MS 30000
 
-/* The key lives in `auth`: the text to be signed goes there, whole. Parks in the middle of OpenSSL's state machine. */
+/* The key lives in `auth`: the text to be signed goes there, whole. Parks in the middle of OpenSSL's state
+ * machine. */
 static int sign(void *arg, uint32_t key, uint16_t scheme, slice text, struct buf *ret_signature)
 {
 	struct frontend *f = arg;
@@ -28,7 +29,8 @@ static int sign(void *arg, uint32_t key, uint16_t scheme, slice text, struct buf
 static void use_ticket_keys(const struct frontend *f)
 {
 	if (f->tls && f->ticket_keys_n > 0)
-		tls_context_ticket_keys(f->tls, f->ticket_keys[0], f->ticket_keys_n > 1 ? f->ticket_keys[1] : NULL);
+		tls_context_ticket_keys(
+			f->tls, f->ticket_keys[0], f->ticket_keys_n > 1 ? f->ticket_keys[1] : NULL);
 }
 
 void front_ticket_keys(struct channel_request *q, void *arg)

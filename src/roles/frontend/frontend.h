@@ -60,6 +60,7 @@ struct frontend {
 	struct fiber_signal emptied;
 	struct mail_summary_builder *builders[SPARE_BUILDERS];
 	unsigned builders_n;
+	uint64_t in_memory; /* bytes of messages in memory files, all connections together */
 	struct front_host *host;
 };
 
@@ -90,7 +91,7 @@ struct front_content {
 	struct buf memory; /* up to LIMIT_CHANNEL_INLINE */
 	int file;          /* -1, or the memory file, or the lent spool file */
 	bool spooled;
-	uint64_t size;
+	uint64_t size, in_memory;
 	struct mail_summary_builder *builder;
 };
 int front_content_begin(struct frontend *f, struct front_content *c, uint64_t announced, err *e);

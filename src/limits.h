@@ -130,7 +130,7 @@
 #define LIMIT_GUESS_ADDRESSES  16384 /* addresses whose failures are counted */
 
 /* roles */
-#define LIMIT_ENVELOPE_RECIPIENTS 10000  /* the most that `limits recipients` can be set to */
+#define LIMIT_ENVELOPE_RECIPIENTS 1000    /* the most that `limits recipients` can be set to, LIMIT_RECIPIENTS */
 #define LIMIT_CONTENT_MEMORY 536870912 /* messages on their way in, of a frontend, in memory files of at most 1 MiB each */
 #define LIMIT_SUBMITTERS          65536  /* logged-in submission sessions the backend remembers */
 #define LIMIT_SUMMARY_TRANSFER    1310720 /* a summary between roles: LIMIT_MAIL_SUMMARY and room to spare */

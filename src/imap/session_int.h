@@ -160,10 +160,12 @@ struct imap_walk {
 	/* Outside of any snapshot, may park. 0, -1. NULL: `now` never says 0. */
 	int (*later)(struct imap_walk *w, struct imap_item *item, err *e);
 	void *arg;
-	struct store_snap *snap; /* the one of the block in hand, for imap_walk_load */
-	uint32_t missing;        /* UIDs that had no entry any more */
-	uint32_t damaged;        /* messages left out because their data failed its check */
-	struct arena *arena;     /* of the block in hand */
+	struct store_snap *snap;               /* the one of the block in hand, for imap_walk_load */
+	struct mailbox_summary_scan summaries; /* on it */
+	bool summaries_open;
+	uint32_t missing;    /* UIDs that had no entry any more */
+	uint32_t damaged;    /* messages left out because their data failed its check */
+	struct arena *arena; /* of the block in hand */
 };
 
 /* For `now`: loads more of the message. 1, 0 it is not there any more, -1. */

@@ -43,8 +43,10 @@ int imap_walk_load(struct imap_walk *w, struct imap_item *item, unsigned needs, 
 			return rc;
 	}
 	if (needs & IMAP_NEED_SUMMARY) {
-		rc = mailbox_summary_get(
-			snap, s->codec, s->account, item->entry.message, w->arena, &record, e);
+		if (!w->summaries_open && mailbox_summary_open(snap, s->account, &w->summaries, e) < 0)
+			return -1;
+		w->summaries_open = true;
+		rc = mailbox_summary_at(&w->summaries, s->codec, item->entry.message, w->arena, &record, e);
 		if (rc > 0 && mail_summary_open(record, &item->summary, e) < 0)
 			rc = -1;
 		if (rc <= 0)
@@ -158,6 +160,9 @@ static int one_block(struct imap_walk *w, struct block *b, err *e)
 		w->snap = &snap;
 		rc = gather(w, b, e);
 	}
+	if (w->summaries_open)
+		mailbox_summary_close(&w->summaries);
+	w->summaries_open = false;
 	store_snap_end(&snap);
 	for (size_t i = 0; rc >= 0 && i < b->kept_n; i++) {
 		rc = w->later(w, &b->kept[i], e);

@@ -145,3 +145,18 @@ void mailbox_codec_free(struct mailbox_codec *c);
  */
 int mailbox_summary_get(struct store_snap *snap, struct mailbox_codec *c, uint32_t account, uint64_t message,
 	struct arena *a, slice *ret, err *e);
+/*
+ * The same for many messages of one snapshot: a cursor that goes on where ids follow each other, which they
+ * do in the order of UIDs. Close it before the snapshot ends.
+ */
+struct mailbox_summary_scan {
+	struct store_scan scan;
+	uint32_t account;
+	uint64_t last; /* the message the cursor stands on; 0: nowhere */
+	uint8_t prefix[16];
+};
+int mailbox_summary_open(
+	struct store_snap *snap, uint32_t account, struct mailbox_summary_scan *ret, err *e); /* 0 or -1 */
+int mailbox_summary_at(struct mailbox_summary_scan *sc, struct mailbox_codec *c, uint64_t message,
+	struct arena *a, slice *ret, err *e); /* 1, 0, -1 */
+void mailbox_summary_close(struct mailbox_summary_scan *sc);

@@ -10,7 +10,7 @@ enum {
 	PACK_PLAIN = 0,
 	PACK_ZSTD = 1,
 	PACK_LEVEL = -1, /* no Huffman tables: a sixth larger than level 1, unpacked four times as fast */
-	PACK_MIN = 128, /* below this zstd's frame eats the gain */
+	PACK_MIN = 128,  /* below this zstd's frame eats the gain */
 };
 
 /* ---- summaries ---- */
@@ -66,15 +66,10 @@ int mailbox_codec_pack(struct mailbox_codec *c, slice plain, struct buf *buf, er
 	return buf->failed ? err_set(e, ERR_TEMP, "out of memory") : 0;
 }
 
-int mailbox_summary_get(struct store_snap *snap, struct mailbox_codec *c, uint32_t account, uint64_t message,
-	struct arena *a, slice *ret, err *e)
+static int unpack(
+	struct mailbox_codec *c, uint64_t message, slice stored, struct arena *a, slice *ret, err *e)
 {
-	struct key k = key_summary(account, message);
-	slice v;
-	int rc = store_snap_get(snap, KEY_SLICE(k), &v, e);
-	if (rc <= 0)
-		return rc;
-	struct rd r = rd_of(v);
+	struct rd r = rd_of(stored);
 	uint8_t version = rd_u8(&r), pack = rd_u8(&r);
 	slice body = slice_make(r.p, r.n);
 	if (r.bad || version != ROW_VERSION || pack > PACK_ZSTD)
@@ -96,6 +91,49 @@ int mailbox_summary_get(struct store_snap *snap, struct mailbox_codec *c, uint32
 		return err_set(e, ERR_CORRUPT, "summary %llu does not decode", (unsigned long long)message);
 	*ret = slice_make(plain, (size_t)n);
 	return 1;
+}
+
+int mailbox_summary_get(struct store_snap *snap, struct mailbox_codec *c, uint32_t account, uint64_t message,
+	struct arena *a, slice *ret, err *e)
+{
+	struct key k = key_summary(account, message);
+	slice v;
+	int rc = store_snap_get(snap, KEY_SLICE(k), &v, e);
+	return rc <= 0 ? rc : unpack(c, message, v, a, ret, e);
+}
+
+int mailbox_summary_open(struct store_snap *snap, uint32_t account, struct mailbox_summary_scan *ret, err *e)
+{
+	struct key prefix = key_kind(account, KEY_SUMMARY);
+	_Static_assert(sizeof ret->prefix >= 6, "prefix A acc 05 fits");
+	memcpy(ret->prefix, prefix.b, prefix.n);
+	ret->account = account;
+	ret->last = 0;
+	return store_scan_open(snap, slice_make(ret->prefix, prefix.n), &ret->scan, e);
+}
+
+#define STEP_MAX 8 /* ids further on than this are sought, not stepped to */
+
+int mailbox_summary_at(struct mailbox_summary_scan *sc, struct mailbox_codec *c, uint64_t message,
+	struct arena *a, slice *ret, err *e)
+{
+	struct key want = key_summary(sc->account, message);
+	slice k = {0}, v;
+	int rc = 0;
+	if (sc->last && message > sc->last && message - sc->last <= STEP_MAX)
+		rc = store_scan_next(&sc->scan, &k, &v, e);
+	if (rc == 0 || (rc > 0 && !slice_eq(k, KEY_SLICE(want))))
+		rc = store_scan_seek(&sc->scan, KEY_SLICE(want), &k, &v, e);
+	bool there = rc > 0 && slice_eq(k, KEY_SLICE(want));
+	sc->last = there ? message : 0;
+	if (!there)
+		return rc < 0 ? -1 : 0;
+	return unpack(c, message, v, a, ret, e);
+}
+
+void mailbox_summary_close(struct mailbox_summary_scan *sc)
+{
+	store_scan_close(&sc->scan);
 }
 
 /* ---- reading ---- */

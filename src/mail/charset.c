@@ -8,6 +8,9 @@
 #include <unicode/ucnv_err.h>
 #include <unicode/unorm2.h>
 #include <unicode/ustring.h>
+#ifdef __SSE2__
+#include <emmintrin.h>
+#endif
 
 #define NAME_MAX_LEN 40
 
@@ -172,12 +175,45 @@ bool mail_charset_to_utf8(struct buf *out, slice charset, slice in)
 
 enum { FOLD_IN = 256, FOLD_OUT = 2048 }; /* a code point gives at most 18 units: U+FDFA */
 
+/* Many bytes at once; what is not ASCII stays as it is. Returns how many it did: the rest is less than a
+ * step. */
+#ifdef __SSE2__
+static size_t lower_many(char *to, const char *from, size_t n)
+{
+	const __m128i below = _mm_set1_epi8('A' - 1), above = _mm_set1_epi8('Z' + 1),
+		      bit = _mm_set1_epi8(0x20);
+	size_t i = 0;
+	for (; n - i >= 16; i += 16) {
+		__m128i v = _mm_loadu_si128(
+			(const void *)(from + i)); /* compared signed: 0x80 and up are negative */
+		__m128i upper = _mm_and_si128(_mm_cmpgt_epi8(v, below), _mm_cmplt_epi8(v, above));
+		_mm_storeu_si128((void *)(to + i), _mm_or_si128(v, _mm_and_si128(upper, bit)));
+	}
+	return i;
+}
+#else
+static size_t lower_many(char *to, const char *from, size_t n)
+{
+	const uint64_t each = UINT64_C(0x0101010101010101), high = each * 0x80;
+	size_t i = 0;
+	for (; n - i >= 8; i += 8) {
+		uint64_t v;
+		memcpy(&v, from + i, 8);
+		uint64_t low = v & ~high; /* sums stay in their bytes; the top bit says: at least that */
+		uint64_t upper = ((low + each * (0x80 - 'A')) & ~(low + each * (0x80 - 'Z' - 1))) & ~v & high;
+		v |= upper >> 2;
+		memcpy(to + i, &v, 8);
+	}
+	return i;
+}
+#endif
+
 static void fold_ascii(struct buf *out, slice s)
 {
 	char *p = buf_room(out, s.n);
 	if (!p)
 		return;
-	for (size_t i = 0; i < s.n; i++)
+	for (size_t i = lower_many(p, s.p, s.n); i < s.n; i++)
 		p[i] = ascii_lower(s.p[i]);
 	buf_grow(out, s.n);
 }

@@ -227,6 +227,19 @@ static void test_fold(void **state)
 		if (!slice_eq(buf_slice(&b), slice_of(cases[i].out)))
 			fail_msg("%s gives \"%.*s\"", cases[i].in, (int)b.n, b.p);
 	}
+	/* every ASCII byte, at every place of a step of the fast path and in its rest */
+	for (size_t lead = 0; lead < 40; lead++) {
+		char in[40 + 128], want[sizeof in];
+		memset(in, 'Q', lead);
+		memset(want, 'q', lead);
+		for (int c = 0; c < 128; c++) {
+			in[lead + (size_t)c] = (char)c;
+			want[lead + (size_t)c] = (char)(c >= 'A' && c <= 'Z' ? c + 32 : c);
+		}
+		buf_reset(&b);
+		mail_fold(&b, slice_make(in, lead + 128));
+		assert_true(slice_eq(buf_slice(&b), slice_make(want, lead + 128)));
+	}
 	/* stretches join without loss, wherever they are cut */
 	for (size_t lead = 0; lead < 300; lead += 7) {
 		struct buf in = BUF_INIT(65536), want = BUF_INIT(65536);

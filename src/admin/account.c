@@ -120,7 +120,7 @@ int admin_account_show(struct admin_call *c, err *e)
 	struct store_snap snap;
 	struct account_row a;
 	struct mailbox_item *items;
-	size_t n = 0;
+	size_t n = 0, there = 0;
 
 	if (store_snap_begin(c->store, &snap, e) < 0)
 		return -1;
@@ -130,8 +130,10 @@ int admin_account_show(struct admin_call *c, err *e)
 	if (rc == 0)
 		rc = mailbox_list(&snap, a.id, c->arena, &items, &n, e);
 	store_snap_end(&snap);
+	for (size_t i = 0; rc == 0 && i < n; i++)
+		there += !items[i].absent;
 	if (rc == 0)
-		admin_put_number(c->result, "mailboxes", n);
+		admin_put_number(c->result, "mailboxes", there);
 	return rc;
 }
 

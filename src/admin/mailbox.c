@@ -73,6 +73,8 @@ int admin_mailbox_list(struct admin_call *c, err *e)
 		rc = mailbox_list(&snap, account, c->arena, &items, &n, e);
 	store_snap_end(&snap);
 	for (size_t i = from; rc == 0 && i < n; i++) {
+		if (items[i].absent)
+			continue;
 		if (json_array_size(list) == ADMIN_PAGE) {
 			admin_put_number(c->result, "next", i);
 			break;

@@ -88,11 +88,21 @@ void imap_command_split(slice line, slice *ret_tag, slice *ret_verb, size_t *ret
 
 /* ---- lines ---- */
 
+#define HEAD_MAX (LIMIT_IMAP_TAG + 1) /* a tag and its blank */
+
 struct line {
 	slice text; /* in the arena; p == NULL when it was too long */
+	slice head; /* its first bytes, always: who sent too much is answered by his tag */
 	slice tail; /* its last bytes, always */
-	char tail_bytes[TAIL_MAX];
+	char head_bytes[HEAD_MAX], tail_bytes[TAIL_MAX];
 };
+
+static void head_add(struct line *l, slice more)
+{
+	more = slice_sub(more, 0, HEAD_MAX - l->head.n);
+	memcpy(l->head_bytes + l->head.n, more.p, more.n);
+	l->head.n += more.n;
+}
 
 static void tail_add(struct line *l, slice more)
 {
@@ -125,6 +135,7 @@ static int read_line(struct imap_reader *r, size_t max, struct line *ret)
 	bool over = false;
 	int rc;
 
+	ret->head = slice_make(ret->head_bytes, 0);
 	ret->tail = slice_make(ret->tail_bytes, 0);
 	ret->text = (slice){NULL, 0};
 	for (;;) {
@@ -136,6 +147,7 @@ static int read_line(struct imap_reader *r, size_t max, struct line *ret)
 		ptrdiff_t at = slice_find_c(have, '\n');
 		slice piece = slice_sub(have, 0, at < 0 ? have.n : (size_t)at);
 
+		head_add(ret, piece);
 		tail_add(ret, piece);
 		if (at >= 0 && gathered.n == 0 && !over &&
 			piece.n <= max + 1) { /* the common case: one copy */
@@ -253,6 +265,11 @@ int imap_command_continue(struct imap_reader *r, struct imap_command *c, err *e)
 		}
 		if (!l.text.p) {
 			(void)imap_literal_announced(&l.tail, &a);
+			if (is_first) {
+				imap_command_split(l.head, &c->tag, &c->verb, &c->args_at);
+				c->tag = arena_copy(r->arena, c->tag);
+				c->verb = (slice){NULL, 0};
+			}
 			return bad(r, a, ERR_LIMIT, "the command line is too long", e);
 		}
 		(void)imap_literal_announced(&l.text, &a);

@@ -147,15 +147,19 @@ static void test_replay(void **state)
 {
 	struct test_dir d = test_dir_new();
 	struct store_config c = test_config(&d, &kv_lmdb);
-	char keys[128], kept[128];
+	char keys[128], kept[128], mark[128], kept_mark[128];
 
 	(void)state;
 	snprintf(keys, sizeof keys, "%s/keys/data.mdb", d.path);
 	snprintf(kept, sizeof kept, "%s/kept", d.path);
+	snprintf(mark, sizeof mark, "%s/keys/checkpoint", d.path);
+	snprintf(kept_mark, sizeof kept_mark, "%s/kept_mark", d.path);
 	add_rows(&c, 0, 5);
 	copy_file(keys, kept);
+	copy_file(mark, kept_mark);
 	struct store_state st = add_rows(&c, 5, 9);
 	copy_file(kept, keys);
+	copy_file(kept_mark, mark);
 	struct store *s = test_open(&c);
 	assert_int_equal(s->report.replayed, 5); /* four groups and the epoch's own */
 	assert_int_equal(s->report.corrupt, 0);
@@ -424,11 +428,11 @@ static void test_newer_format(void **state)
 	(void)state;
 	struct store *s = test_open(&c);
 	assert_true(s->report.made);
-	put_raw(s, FORMAT_KEY, S("\000\00212345678"));
+	put_raw(s, FORMAT_KEY, S("\000\00312345678"));
 	store_close(s);
 	assert_int_equal(store_open(&c, &s, &e), -1);
 	assert_int_equal(e.kind, ERR_DENIED);
-	assert_non_null(strstr(e.text, "format 2"));
+	assert_non_null(strstr(e.text, "format 3"));
 	test_dir_free(&d);
 }
 

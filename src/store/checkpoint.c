@@ -14,8 +14,8 @@
  *    transaction older than the oldest snapshot. So after this they are on disk, all of them. Groups go on
  *    meanwhile: their pages go to places that are free in the pinned state and in that of the checkpoint
  *    before, whose pin lives, too. A cut here: the old file "checkpoint" holds, and so do its pages.
- * 3. It writes "checkpoint.new", syncs it, renames it to "checkpoint" and syncs the folder. A cut leaves the
- *    old file or the new one, whole; pages of both states are on disk and pinned.
+ * 3. It writes "checkpoint.new", syncs it, lets it change names with "checkpoint" and syncs the folder. A cut
+ * leaves the old file or the new one, whole; pages of both states are on disk and pinned.
  * 4. Back on the commit thread the old pin is ended. From here on pages of the old state may be written over;
  *    no start will look for them.
  *
@@ -123,23 +123,36 @@ static int not_saved(err *e)
 	return err_sys(e, passes ? ERR_TEMP : ERR_IO, "writing the checkpoint of the key file");
 }
 
+/*
+ * Makes the new file the one in force. The old one stays as "checkpoint.new" and is written over next time:
+ * its block is there when the disk is full, and changes that make room need checkpoints. Not every file
+ * system can.
+ */
+static int put_in_force(const struct store *s, err *e)
+{
+	if (renameat2(s->keys_fd, NAME_NEW, s->keys_fd, NAME, RENAME_EXCHANGE) == 0)
+		return 0;
+	if ((errno == ENOENT || errno == EINVAL || errno == ENOSYS) &&
+		renameat(s->keys_fd, NAME_NEW, s->keys_fd, NAME) == 0)
+		return 0;
+	return err_sys(e, ERR_IO, "renaming the checkpoint of the key file");
+}
+
 /* Step 3. */
 static int save(const struct store *s, const struct checkpoint_data *d, err *e)
 {
 	uint8_t bytes[FILE_BYTES];
-	AUTO_FD fd = openat(s->keys_fd, NAME_NEW, O_CREAT | O_TRUNC | O_WRONLY | O_CLOEXEC, 0600);
+	AUTO_FD fd = openat(s->keys_fd, NAME_NEW, O_CREAT | O_WRONLY | O_CLOEXEC, 0600);
 
 	if (fd < 0)
 		return not_saved(e);
 	encode(d, bytes);
-	ssize_t n = write(fd, bytes, sizeof bytes);
+	ssize_t n = pwrite(fd, bytes, sizeof bytes, 0);
 	if (n >= 0 && n < (ssize_t)sizeof bytes)
 		return err_set(e, ERR_TEMP, "the checkpoint of the key file was written in part");
 	if (n < 0 || fsync(fd) < 0)
 		return not_saved(e);
-	if (renameat(s->keys_fd, NAME_NEW, s->keys_fd, NAME) < 0)
-		return err_sys(e, ERR_IO, "renaming the checkpoint of the key file");
-	return sync_folder(s->keys_fd, "keys", e);
+	return put_in_force(s, e) < 0 ? -1 : sync_folder(s->keys_fd, "keys", e);
 }
 
 /* Steps 2 and 3. */
@@ -410,17 +423,17 @@ void checkpoint_note(struct store *s, uint64_t bytes)
 	c->log_bytes += bytes;
 }
 
-static bool due(const struct store *s)
+/* low: the file cannot grow, so what pins keep from reuse is needed. */
+static bool due(const struct store *s, bool low)
 {
 	const struct checkpoint *c = &s->checkpoint;
-	uint64_t now = now_ms();
 
 	if (c->log_bytes == 0)
 		return false;
-	if (now >= c->due_ms)
+	if (now_ms() >= c->due_ms)
 		return true;
 	return !c->failed &&
-	       (c->log_bytes >= c->every_bytes || s->engine->used(s->kv) >= c->used + c->every_bytes);
+	       (low || c->log_bytes >= c->every_bytes || s->engine->used(s->kv) >= c->used + c->every_bytes);
 }
 
 static void begin(struct store *s)
@@ -443,22 +456,35 @@ static void begin(struct store *s)
 	pthread_mutex_unlock(&s->lock);
 }
 
+/* Ends the one under way when it is done; wait: is done when it returns. */
+static void finish(struct store *s, bool wait)
+{
+	struct checkpoint *c = &s->checkpoint;
+
+	pthread_mutex_lock(&s->lock);
+	while (wait && !c->done)
+		pthread_cond_wait(&s->wake, &s->lock);
+	bool done = c->done;
+	c->done = false;
+	pthread_mutex_unlock(&s->lock);
+	if (done)
+		settle(s);
+}
+
 void checkpoint_poll(struct store *s)
 {
 	struct checkpoint *c = &s->checkpoint;
 
-	if (!c->running)
+	if (!c->running || atomic_load(&s->suspect))
 		return;
-	if (c->next_pin) {
-		pthread_mutex_lock(&s->lock);
-		bool done = c->done;
-		c->done = false;
-		pthread_mutex_unlock(&s->lock);
-		if (done)
-			settle(s);
-	}
-	if (!c->next_pin && !atomic_load(&s->suspect) && due(s))
-		begin(s);
+	bool low = fill_low(s);
+	if (c->next_pin)
+		finish(s, low);
+	if (c->next_pin || !due(s, low))
+		return;
+	begin(s);
+	if (low && c->next_pin)
+		finish(s, true);
 }
 
 bool checkpoint_wait(const struct store *s, struct timespec *ret_until)

@@ -17,7 +17,7 @@ enum {
 	PRODUCERS = 6,
 	INTENTS = 60,
 	BLOB_MAX = 3000,
-	OPENING = 60,
+	OPENING = 40,
 	CALLS = 900
 };
 
@@ -214,7 +214,7 @@ static void live(struct world *w, const char *dir, unsigned generation)
 	err e = {0};
 
 	cut_watch(dir, w->dice.x);
-	cut_at(1 + roll(&w->dice, roll(&w->dice, 4) ? CALLS : OPENING), on_cut, w);
+	cut_at(1 + roll(&w->dice, roll(&w->dice, 2) ? CALLS : OPENING), on_cut, w);
 	if (store_open(&c, &w->s, &e) < 0)
 		fail_msg("generation %u: the image does not open: %s", generation, e.text);
 	w->in_opening += cut_fired();

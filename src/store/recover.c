@@ -43,8 +43,7 @@ struct replay {
 
 /* ---- looking at volumes ---- */
 
-/* The highest number in volumes/, 0: none. */
-static int highest_volume(struct store *s, uint32_t *ret, err *e)
+int highest_volume(struct store *s, uint32_t *ret, err *e)
 {
 	int fd = dup(s->volumes_fd);
 	DIR *d = fd < 0 ? NULL : fdopendir(fd);

@@ -66,19 +66,25 @@ static int open_folders(struct store *s, err *e)
  * The key file of no use any more goes where a person can look at it, then its checkpoint goes: in this
  * order, for a checkpoint must not meet another key file, and each for good before the next step.
  */
-static int keep_damaged_keys(struct store *s, err *e)
+static int keep_damaged_keys(struct store *s, const err *why, err *e)
 {
+	uint32_t volumes;
 	char name[64];
 
+	if (highest_volume(s, &volumes, e) < 0)
+		return -1;
 	snprintf(name, sizeof name, "corrupt/%s-%lld", s->engine->file, (long long)clock_wall_s());
 	if (mkdirat(s->dir_fd, "corrupt", 0700) < 0 && errno != EEXIST)
 		return err_sys(e, ERR_IO, "folder \"corrupt\"");
-	if (renameat(s->keys_fd, s->engine->file, s->dir_fd, name) == 0) {
+	if (renameat(s->keys_fd, s->engine->file, s->dir_fd, name) < 0) {
+		if (errno != ENOENT)
+			return err_sys(e, ERR_IO, "moving the damaged key file away");
+	} else if (volumes > 0) { /* else a crash while the store was made: there is no damage to speak of */
 		s->report.corrupt++;
-		REPORT(s, "the key file was damaged and is made anew from the log; the damaged one is %s",
-			name);
-	} else if (errno != ENOENT) {
-		return err_sys(e, ERR_IO, "moving the damaged key file away");
+		REPORT(s,
+			"the key file was damaged and is made anew from the log; the damaged one is %s "
+			"(%.60s)",
+			name, why->text);
 	}
 	if (sync_folder(s->keys_fd, "keys", e) < 0)
 		return -1;
@@ -105,7 +111,8 @@ static int open_engine(struct store *s, err *e)
 		if (s->kv)
 			s->engine->close(s->kv);
 		s->kv = NULL;
-		rc = keep_damaged_keys(s, &why);
+		const err first = why;
+		rc = keep_damaged_keys(s, &first, &why);
 		if (rc == 0)
 			rc = open_and_check(s, dir, &why);
 	}

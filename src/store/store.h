@@ -62,7 +62,7 @@ struct store_open_report {
 	uint32_t orphans;  /* big-blob files without a row, removed */
 	bool cut;          /* a torn record at the log's end was cut */
 	bool made;         /* the store is new */
-	char text[200];
+	char text[300];
 };
 const struct store_open_report *store_opened(const struct store *s);
 void store_close(struct store *s); /* ends the commit thread after the intents under way */

@@ -322,6 +322,8 @@ void commit_stop(struct store *s);
 /* Brings the engine to the log's end; finds id, state and active volume; *ret_filled: how far that is all
  * zero. */
 int store_recover(struct store *s, uint64_t *ret_filled, err *e);
+/* The highest number in volumes/, 0: none. */
+int highest_volume(struct store *s, uint32_t *ret, err *e);
 /* Removes big-blob files without a row and spool files. */
 int recover_leftovers(struct store *s, err *e);
 #define REPORT(s, ...) snprintf((s)->report.text, sizeof(s)->report.text, __VA_ARGS__)

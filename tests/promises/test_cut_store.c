@@ -141,7 +141,8 @@ static void on_cut(void *arg)
 
 static void check_key(struct world *w, struct store_snap *snap, unsigned key, unsigned generation)
 {
-	char x[8], y[8], want[BLOB_MAX], got[BLOB_MAX];
+	static char want[BLOB_MAX], got[BLOB_MAX];
+	char x[8], y[8];
 	uint64_t acked = atomic_load(&w->now.acked[key]), sent = atomic_load(&w->now.sent[key]);
 	struct store_blob b;
 	slice vx = {0}, vy = {0};

@@ -2,9 +2,9 @@
  * The commit thread. While it flushes one group the next gathers by itself; a lone intent waits for nobody.
  *
  * Order of a group, on which promise D1 rests: the intents run; the record is written and fdatasynced; the
- * engine commits (which syncs); on_group; the answers. After the first byte is written any error makes the
- * store suspect: what is on disk is unknown until it has been read again, and a sync that failed once may not
- * be asked again (D2).
+ * engine commits (in memory, see checkpoint.c); on_group; the answers. After the first byte is written any
+ * error makes the store suspect: what is on disk is unknown until it has been read again, and a sync that
+ * failed once may not be asked again (D2).
  */
 #include "base/wire.h"
 #include "limits.h"
@@ -180,6 +180,7 @@ static int group_write(struct store *s, bool next, uint32_t intents, err *e)
 	s->new_format = false;
 	batch_commit(tx);
 	fill_volume_used(s, s->state.end);
+	checkpoint_note(s, length);
 	atomic_fetch_add(&s->groups, 1);
 	atomic_fetch_add(&s->intents, intents);
 	atomic_fetch_add(&s->bytes, length);
@@ -358,6 +359,23 @@ static void gather(struct store *s)
 	s->last = last;
 }
 
+/* Until something is submitted, or a checkpoint is due or done. */
+static void sleep_until_called(struct store *s)
+{
+	struct timespec until;
+	bool limited = checkpoint_wait(s, &until);
+
+	pthread_mutex_lock(&s->lock);
+	if (atomic_load(&s->submitted) || atomic_load(&s->stop) || s->checkpoint.done) {
+		/* called already */
+	} else if (limited) {
+		(void)!pthread_cond_clockwait(&s->wake, &s->lock, CLOCK_MONOTONIC, &until);
+	} else {
+		pthread_cond_wait(&s->wake, &s->lock);
+	}
+	pthread_mutex_unlock(&s->lock);
+}
+
 static void *commit_thread(void *arg)
 {
 	struct store *s = arg;
@@ -365,16 +383,14 @@ static void *commit_thread(void *arg)
 	pthread_setname_np(pthread_self(), "store-commit");
 	for (;;) {
 		gather(s);
-		if (s->first) {
+		if (s->first)
 			group(s);
+		checkpoint_poll(s);
+		if (s->first || atomic_load(&s->submitted))
 			continue;
-		}
-		pthread_mutex_lock(&s->lock);
-		while (!atomic_load(&s->submitted) && !atomic_load(&s->stop))
-			pthread_cond_wait(&s->wake, &s->lock);
-		pthread_mutex_unlock(&s->lock);
-		if (!atomic_load(&s->submitted))
+		if (atomic_load(&s->stop))
 			return NULL;
+		sleep_until_called(s);
 	}
 }
 

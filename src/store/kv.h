@@ -16,6 +16,13 @@ struct kv_txn; /* a snapshot, or the one write transaction */
 
 struct kv_cursor;
 
+/* What makes an engine's file show one certain state again, as long as no page of that state was reused. */
+#define KV_MARK_BYTES 1032
+struct kv_mark {
+	uint8_t bytes[KV_MARK_BYTES]; /* the engine's own; same on every machine of one kind */
+	uint64_t file_bytes;          /* the file holds at least so much */
+};
+
 struct kv_engine {
 	const char *name;
 	int (*open)(const char *dir, uint64_t map_bytes, struct kv **ret, err *e);
@@ -26,7 +33,7 @@ struct kv_engine {
 	int (*get)(struct kv_txn *t, slice key, slice *ret_value, err *e);
 	int (*put)(struct kv_txn *t, slice key, slice value, err *e);
 	int (*del)(struct kv_txn *t, slice key, err *e); /* 0 also when it was not there */
-	int (*commit)(struct kv_txn *t, err *e);         /* durable when it returns 0; frees t either way */
+	int (*commit)(struct kv_txn *t, err *e);         /* visible when it returns 0; frees t either way */
 	void (*abort)(struct kv_txn *t);                 /* also ends a snapshot */
 	int (*cursor_open)(struct kv_txn *t, struct kv_cursor **ret, err *e);
 	void (*cursor_close)(struct kv_cursor *c);
@@ -42,6 +49,17 @@ struct kv_engine {
 	 */
 	const char *file;
 	uint64_t (*used)(struct kv *k);
+	/*
+	 * A commit is not synced: a power cut may leave any mixture of the file's pages. An engine that can
+	 * live with that offers both of these, one that keeps nothing on disk neither.
+	 *
+	 * mark: of the state of the last commit; no write transaction is open. While a snapshot of that state
+	 * lives none of its pages is overwritten, so the mark and a synced file are a durable copy of it.
+	 * restore: before open, on the engine's file open for writing; synced when it returns. 1: open will
+	 * show the marked state; 0: this file is not the one the mark was taken of, or is damaged; -1 error.
+	 */
+	int (*mark)(struct kv *k, struct kv_mark *ret, err *e);
+	int (*restore)(int fd, const struct kv_mark *m, err *e);
 };
 
 extern const struct kv_engine kv_lmdb;

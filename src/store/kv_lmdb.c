@@ -5,6 +5,7 @@
 #include <lmdb.h>
 #include <pthread.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 
 #define MAP_DEFAULT ((uint64_t)1 << 40)
 #define SPARE_TXNS                                                                                           \
@@ -110,6 +111,15 @@ static int sync_folder(const char *dir, err *e)
 	return 0;
 }
 
+/* The store's lock keeps others away. What a crash left in LMDB's own, readers and mutexes, is of no use. */
+static void drop_lock_file(const char *dir)
+{
+	AUTO_FD fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	if (fd >= 0)
+		unlinkat(fd, "lock.mdb", 0);
+}
+
 static int kv_open(const char *dir, uint64_t map_bytes, struct kv **ret, err *e)
 {
 	struct kv *k = calloc(1, sizeof *k);
@@ -119,13 +129,14 @@ static int kv_open(const char *dir, uint64_t map_bytes, struct kv **ret, err *e)
 	if (!k)
 		return err_set(e, ERR_TEMP, "out of memory");
 	pthread_mutex_init(&k->lock, NULL);
+	drop_lock_file(dir);
 	rc = mdb_env_create(&k->env);
 	if (rc == 0)
 		rc = mdb_env_set_mapsize(k->env, map_bytes ? map_bytes : MAP_DEFAULT);
 	if (rc == 0)
 		rc = mdb_env_set_maxreaders(k->env, READERS);
-	if (rc == 0) /* full sync, never MDB_WRITEMAP: a stray pointer must not reach the file */
-		rc = mdb_env_open(k->env, dir, MDB_NOTLS | MDB_NORDAHEAD, 0600);
+	if (rc == 0) /* never MDB_WRITEMAP: a stray pointer must not reach the file */
+		rc = mdb_env_open(k->env, dir, MDB_NOTLS | MDB_NORDAHEAD | MDB_NOSYNC, 0600);
 	if (rc == 0)
 		rc = mdb_reader_check(k->env, &dead); /* slots of a process that was killed pin old pages */
 	if (rc == 0)
@@ -367,6 +378,122 @@ static uint64_t kv_used(struct kv *k)
 	return (uint64_t)(info.me_last_pgno + 1) * stat.ms_psize;
 }
 
+/* ---- marks: the two meta pages ---- */
+
+/*
+ * A meta page names the roots of the tree and of the list of free pages; LMDB goes by the one of the two with
+ * the higher transaction. All of it lies in the first sector of the page (data format 1, 64 bits):
+ */
+#define META_SECTOR  512
+#define META_MAGIC   16  /* u32 0xBEEFC0DE, u32 version */
+#define META_PSIZE   40  /* u32 */
+#define META_LAST_PG 136 /* u64 */
+#define META_TXNID   144 /* u64 */
+#define PSIZE_MIN    512
+#define PSIZE_MAX    32768
+_Static_assert(sizeof(size_t) == 8 && KV_MARK_BYTES == 8 + 2 * META_SECTOR, "the layout above");
+
+static uint32_t u32_at(const uint8_t *p)
+{
+	uint32_t x;
+
+	memcpy(&x, p, sizeof x);
+	return x;
+}
+
+static uint64_t u64_at(const uint8_t *p)
+{
+	uint64_t x;
+
+	memcpy(&x, p, sizeof x);
+	return x;
+}
+
+static bool is_meta(const uint8_t *page)
+{
+	return u32_at(page + META_MAGIC) == 0xBEEFC0DE && u32_at(page + META_MAGIC + 4) == 1;
+}
+
+/* The page that LMDB would go by; NULL: one of the two is damaged. */
+static const uint8_t *newer_meta(const uint8_t pages[2 * META_SECTOR])
+{
+	const uint8_t *a = pages, *b = pages + META_SECTOR;
+
+	if (!is_meta(a) || !is_meta(b))
+		return NULL;
+	return u64_at(a + META_TXNID) < u64_at(b + META_TXNID) ? b : a;
+}
+
+/* 1: read; 0: the file is too short. */
+static int read_metas(int fd, uint32_t psize, uint8_t ret[2 * META_SECTOR], err *e)
+{
+	for (unsigned i = 0; i < 2; i++) {
+		ssize_t n = pread(fd, ret + i * META_SECTOR, META_SECTOR, (off_t)(i * psize));
+
+		if (n < 0)
+			return err_sys(e, ERR_IO, "read of the key file");
+		if (n < META_SECTOR)
+			return 0;
+	}
+	return 1;
+}
+
+static int kv_mark(struct kv *k, struct kv_mark *ret, err *e)
+{
+	struct kv_mark m = {0};
+	MDB_envinfo info;
+	MDB_stat stat;
+	int fd, rc;
+
+	mdb_env_info(k->env, &info);
+	mdb_env_stat(k->env, &stat);
+	rc = mdb_env_get_fd(k->env, &fd);
+	if (rc != 0)
+		return fail(e, rc, "descriptor of the key file");
+	memcpy(m.bytes, &stat.ms_psize, 4);
+	rc = read_metas(fd, stat.ms_psize, m.bytes + 8, e);
+	if (rc < 0)
+		return -1;
+	const uint8_t *meta = rc == 1 ? newer_meta(m.bytes + 8) : NULL;
+	if (!meta || u32_at(m.bytes + 8 + META_PSIZE) != stat.ms_psize ||
+		u64_at(meta + META_TXNID) != info.me_last_txnid ||
+		u64_at(meta + META_LAST_PG) != info.me_last_pgno)
+		return err_set(e, ERR_IO, "the key file does not show the state that LMDB has");
+	m.file_bytes = (uint64_t)(info.me_last_pgno + 1) * stat.ms_psize;
+	*ret = m;
+	return 0;
+}
+
+static int kv_restore(int fd, const struct kv_mark *m, err *e)
+{
+	uint32_t psize = u32_at(m->bytes);
+	const uint8_t *want = newer_meta(m->bytes + 8);
+	uint8_t has[2 * META_SECTOR];
+	struct stat st;
+
+	if (!want || psize < PSIZE_MIN || psize > PSIZE_MAX)
+		return 0;
+	if (fstat(fd, &st) < 0)
+		return err_sys(e, ERR_IO, "key file");
+	if ((uint64_t)st.st_size < m->file_bytes)
+		return 0; /* LMDB would read behind the file's end */
+	int rc = read_metas(fd, psize, has, e);
+	if (rc <= 0)
+		return rc;
+	/* The file was synced after the marked commit: one that knows less was put there by somebody else. */
+	const uint8_t *newest = newer_meta(has);
+	if (!newest || u32_at(has + META_PSIZE) != psize ||
+		u64_at(newest + META_TXNID) < u64_at(want + META_TXNID))
+		return 0;
+	if (memcmp(has, m->bytes + 8, sizeof has) == 0)
+		return 1;
+	for (unsigned i = 0; i < 2; i++)
+		if (pwrite(fd, m->bytes + 8 + i * META_SECTOR, META_SECTOR, (off_t)(i * psize)) !=
+			META_SECTOR)
+			return err_sys(e, ERR_IO, "restoring the key file's checkpoint");
+	return fdatasync(fd) == 0 ? 1 : err_sys(e, ERR_IO, "restoring the key file's checkpoint");
+}
+
 const struct kv_engine kv_lmdb = {
 	.name = "lmdb",
 	.open = kv_open,
@@ -385,4 +512,6 @@ const struct kv_engine kv_lmdb = {
 	.prev = kv_prev,
 	.file = "data.mdb",
 	.used = kv_used,
+	.mark = kv_mark,
+	.restore = kv_restore,
 };

@@ -1,7 +1,7 @@
 /*
- * What happens at open. The engine's state row says after which record of the log it stands. Records behind
- * that are replayed; in normal running that is at most the last group, after the loss of the key file it is
- * the whole log.
+ * What happens at open, after the engine was put back to its checkpoint. The engine's state row says after
+ * which record of the log it stands. Records behind that are replayed: none after a close, those since the
+ * checkpoint after a crash, the whole log after the loss of the key file.
  *
  * Where the next record should be and none is: if no later one follows, the log ends here and what is left of
  * a torn group is cut. If one follows, the place between is damage: copied to corrupt/, reported, passed
@@ -22,12 +22,15 @@
 #define CHUNK         ((size_t)1 << 20)
 #define QUIET         CHUNK /* so many zeroes end the search for what follows in the last volume */
 #define APPLY_AT_ONCE 1000  /* records an engine commit while replaying */
+#define APPLY_BYTES   ((uint64_t)16 << 20)
 #define FIRST_FILL    ((uint64_t)256 << 10)
 
 struct replay {
 	struct store *s;
-	struct kv_txn *txn;    /* of the engine, while records are applied */
-	uint32_t applied;      /* in it */
+	struct kv_txn *txn; /* of the engine, while records are applied */
+	uint32_t applied;   /* in it */
+	uint64_t applied_bytes;
+	bool found;            /* record is the next one already */
 	uint32_t volume, last; /* where we are; the highest one there is */
 	uint64_t offset, size;
 	uint64_t sequence;
@@ -40,8 +43,7 @@ struct replay {
 
 /* ---- looking at volumes ---- */
 
-/* The highest number in volumes/, 0: none. */
-static int highest_volume(struct store *s, uint32_t *ret, err *e)
+int highest_volume(struct store *s, uint32_t *ret, err *e)
 {
 	int fd = dup(s->volumes_fd);
 	DIR *d = fd < 0 ? NULL : fdopendir(fd);
@@ -205,10 +207,16 @@ static int keep_copy(struct replay *r, uint64_t from, uint64_t to, err *e)
 static int apply_end(struct replay *r, err *e)
 {
 	struct kv_txn *t = r->txn;
+	uint64_t bytes = r->applied_bytes;
 
 	r->txn = NULL;
 	r->applied = 0;
-	return t ? r->s->engine->commit(t, e) : 0;
+	r->applied_bytes = 0;
+	if (!t)
+		return 0;
+	if (r->s->engine->commit(t, e) < 0)
+		return -1;
+	return checkpoint_replayed(r->s, bytes, e);
 }
 
 /* Writes the ops of r->record into the engine. */
@@ -229,33 +237,25 @@ static int apply(struct replay *r, err *e)
 	}
 	r->sequence = rec.head.sequence;
 	r->s->report.replayed++;
-	if (++r->applied >= APPLY_AT_ONCE)
+	r->applied_bytes += rec.head.length;
+	if (++r->applied >= APPLY_AT_ONCE || r->applied_bytes >= APPLY_BYTES)
 		return apply_end(r, e);
 	return 0;
 }
 
-/* Finds a record behind a gap, here or in a later volume. 1: r stands on it; 0: the log ends at r's place. */
-static int find_behind_gap(struct replay *r, uint64_t *ret_quiet, err *e)
+/* Finds a record in a volume behind that one, of which no more is known from offset on. 1: r stands on it; 0:
+ * none. */
+static int find_later(struct replay *r, uint32_t volume, uint64_t offset, err *e)
 {
-	uint64_t at, other;
-	int rc = search(r, r->offset, &at, ret_quiet, e);
+	uint64_t at, quiet;
+	int rc;
 
-	if (rc < 0)
-		return -1;
-	if (rc == 1) {
-		if (keep_copy(r, r->offset, at, e) < 0)
-			return -1;
-		r->offset = at;
-		return 1;
-	}
-	const uint32_t volume = r->volume;
-	const uint64_t offset = r->offset;
 	for (uint32_t v = volume + 1; v <= r->last; v++) {
 		if ((rc = go_to(r, v, VOLUME_HEAD, e)) < 0)
 			return -1;
 		if (rc == 0)
 			continue;
-		if ((rc = search(r, VOLUME_HEAD, &at, &other, e)) < 0)
+		if ((rc = search(r, VOLUME_HEAD, &at, &quiet, e)) < 0)
 			return -1;
 		if (rc == 1) {
 			r->s->report.corrupt++;
@@ -267,6 +267,27 @@ static int find_behind_gap(struct replay *r, uint64_t *ret_quiet, err *e)
 			return 1;
 		}
 	}
+	return 0;
+}
+
+/* Finds a record behind a gap, here or in a later volume. 1: r stands on it; 0: the log ends at r's place. */
+static int find_behind_gap(struct replay *r, uint64_t *ret_quiet, err *e)
+{
+	const uint32_t volume = r->volume;
+	const uint64_t offset = r->offset;
+	uint64_t at;
+	int rc = search(r, r->offset, &at, ret_quiet, e);
+
+	if (rc < 0)
+		return -1;
+	if (rc == 1) {
+		if (keep_copy(r, r->offset, at, e) < 0)
+			return -1;
+		r->offset = at;
+		return 1;
+	}
+	if ((rc = find_later(r, volume, offset, e)) != 0)
+		return rc;
 	if (go_to(r, volume, offset, e) != 1)
 		return err_set(e, ERR_IO, "volume %" PRIu32 " cannot be read again", volume);
 	return 0;
@@ -275,8 +296,11 @@ static int find_behind_gap(struct replay *r, uint64_t *ret_quiet, err *e)
 /* The record that follows the last one. 1: r stands on it, 0: the log ends. */
 static int find_next(struct replay *r, uint64_t *ret_quiet, err *e)
 {
+	if (r->found) {
+		r->found = false;
+		return 1;
+	}
 	int rc = record_at(r, r->offset, r->sequence + 1, e);
-
 	if (rc < 0 || (rc == 1 && r->record.head.sequence == r->sequence + 1))
 		return rc;
 	if (r->volume < r->last) { /* the usual end of a full volume */
@@ -336,8 +360,8 @@ static int cut(struct replay *r, uint64_t quiet, err *e)
 
 /* ---- the state at open ---- */
 
-/* Format and state rows. *ret_state false: there is none, or a damaged one. */
-static int read_rows(struct store *s, bool *ret_format, bool *ret_state, err *e)
+/* Format (0: no row) and state row. *ret_state false: there is none, or a damaged one. */
+static int read_rows(struct store *s, unsigned *ret_format, bool *ret_state, err *e)
 {
 	struct kv_txn *t;
 	slice v;
@@ -345,11 +369,11 @@ static int read_rows(struct store *s, bool *ret_format, bool *ret_state, err *e)
 	if (s->engine->begin(s->kv, false, &t, e) < 0)
 		return -1;
 	int rc = s->engine->get(t, FORMAT_KEY, &v, e);
-	*ret_format = false;
+	*ret_format = 0;
 	if (rc == 1 && unseal(FORMAT_KEY, &v, NULL) == 0 && v.n >= FORMAT_VALUE) {
 		unsigned format = (unsigned)(uint8_t)v.p[0] << 8 | (uint8_t)v.p[1];
 
-		*ret_format = true;
+		*ret_format = format;
 		s->id = be64_get(v.p + 2);
 		if (format > STORE_FORMAT)
 			rc = err_set(e, ERR_DENIED,
@@ -409,16 +433,34 @@ static bool never_begun(struct replay *r)
 	       all_zero(bytes, sizeof bytes);
 }
 
+/* The volume where the log should go on is of no use, and no later one holds a record. */
+static int begin_anew(struct replay *r, bool format, uint64_t *ret_filled, err *e)
+{
+	struct store *s = r->s;
+
+	s->report.made = !format && r->last == 0;
+	if (!s->report.made) {
+		s->report.corrupt++;
+		REPORT(s,
+			"volume %" PRIu32
+			" is missing, cut short or damaged at its head; a new one was begun",
+			s->state.volume);
+	}
+	return new_volume(r, ret_filled, e);
+}
+
 static int recover(struct replay *r, uint64_t *ret_filled, err *e)
 {
 	struct store *s = r->s;
-	bool format, state;
+	unsigned format;
+	bool state;
 	uint64_t quiet;
 
 	if (read_rows(s, &format, &state, e) < 0 || highest_volume(s, &r->last, e) < 0)
 		return -1;
 	if (!state)
 		s->state = (struct store_state){.volume = 1, .end = VOLUME_HEAD, .next_id = 1};
+	s->new_format = format != STORE_FORMAT;
 	r->sequence = s->state.sequence;
 	int rc = go_to(r, s->state.volume, s->state.end, e);
 	if (rc < 0)
@@ -429,22 +471,16 @@ static int recover(struct replay *r, uint64_t *ret_filled, err *e)
 		return err_set(e, ERR_CORRUPT,
 			"the key file is lost and the log does not begin with volume 1: restore a backup");
 	if (rc == 0 || r->size < r->offset) {
-		s->report.made = !format && r->last == 0;
-		s->new_format = !format;
-		if (!s->report.made) {
-			s->report.corrupt++;
-			REPORT(s,
-				"volume %" PRIu32
-				" is missing, cut short or damaged at its head; a new one was begun",
-				s->state.volume);
-		}
-		return new_volume(r, ret_filled, e);
+		rc = find_later(r, s->state.volume, s->state.end, e);
+		if (rc <= 0)
+			return rc < 0 ? -1 : begin_anew(r, format != 0, ret_filled, e);
+		r->found = true;
 	}
 	if (replay(r, &quiet, e) < 0 || cut(r, quiet, e) < 0)
 		return -1;
 	if (s->report.replayed > 0 && (read_rows(s, &format, &state, e) < 0 || !state))
 		return err_set(e, ERR_CORRUPT, "the replayed log holds no state");
-	s->new_format = !format;
+	s->new_format = format != STORE_FORMAT;
 	s->state.volume = r->volume;
 	s->state.end = r->offset;
 	drop_later_volumes(r);

@@ -62,22 +62,43 @@ static int open_folders(struct store *s, err *e)
 	return 0;
 }
 
-/* The key file of no use any more goes where a person can look at it. */
-static int keep_damaged_keys(struct store *s, err *e)
+/*
+ * The key file of no use any more goes where a person can look at it, then its checkpoint goes: in this
+ * order, for a checkpoint must not meet another key file, and each for good before the next step.
+ */
+static int keep_damaged_keys(struct store *s, const err *why, err *e)
 {
+	uint32_t volumes;
 	char name[64];
 
+	if (highest_volume(s, &volumes, e) < 0)
+		return -1;
 	snprintf(name, sizeof name, "corrupt/%s-%lld", s->engine->file, (long long)clock_wall_s());
 	if (mkdirat(s->dir_fd, "corrupt", 0700) < 0 && errno != EEXIST)
 		return err_sys(e, ERR_IO, "folder \"corrupt\"");
-	if (renameat(s->keys_fd, s->engine->file, s->dir_fd, name) < 0)
-		return err_sys(e, ERR_IO, "moving the damaged key file away");
-	s->report.corrupt++;
-	REPORT(s, "the key file was damaged and is made anew from the log; the damaged one is %s", name);
-	return 0;
+	if (renameat(s->keys_fd, s->engine->file, s->dir_fd, name) < 0) {
+		if (errno != ENOENT)
+			return err_sys(e, ERR_IO, "moving the damaged key file away");
+	} else if (volumes > 0) { /* else a crash while the store was made: there is no damage to speak of */
+		s->report.corrupt++;
+		REPORT(s,
+			"the key file was damaged and is made anew from the log; the damaged one is %s "
+			"(%.60s)",
+			name, why->text);
+	}
+	if (sync_folder(s->keys_fd, "keys", e) < 0)
+		return -1;
+	return checkpoint_forget(s, e);
 }
 
-/* The log holds all that the key file does: one that cannot be opened is made anew from it. */
+static int open_and_check(struct store *s, const char *dir, err *e)
+{
+	if (checkpoint_restore(s, e) < 0 || s->engine->open(dir, s->config.map_bytes, &s->kv, e) < 0)
+		return -1;
+	return checkpoint_check(s, e);
+}
+
+/* The log holds all that the key file does: one that is of no use is made anew from it. */
 static int open_engine(struct store *s, err *e)
 {
 	char *dir = NULL;
@@ -85,13 +106,19 @@ static int open_engine(struct store *s, err *e)
 
 	if (asprintf(&dir, "%s/keys", s->config.dir) < 0)
 		return err_set(e, ERR_TEMP, "out of memory");
-	int rc = s->engine->open(dir, s->config.map_bytes, &s->kv, &why);
+	int rc = open_and_check(s, dir, &why);
 	if (rc < 0 && why.kind == ERR_CORRUPT && s->engine->file) {
-		rc = keep_damaged_keys(s, &why);
+		if (s->kv)
+			s->engine->close(s->kv);
+		s->kv = NULL;
+		const err first = why;
+		rc = keep_damaged_keys(s, &first, &why);
 		if (rc == 0)
-			rc = s->engine->open(dir, s->config.map_bytes, &s->kv, &why);
+			rc = open_and_check(s, dir, &why);
 	}
 	free(dir);
+	if (rc == 0)
+		rc = checkpoint_open(s, &why);
 	if (rc < 0 && e)
 		*e = why;
 	return rc;
@@ -128,16 +155,22 @@ int store_open(const struct store_config *c, struct store **ret, err *e)
 		return err_set(e, ERR_TEMP, "out of memory");
 	s->config = *c;
 	s->engine = c->engine;
+	s->checkpoint.fd = -1;
 	s->lock_fd = s->dir_fd = s->volumes_fd = s->big_fd = s->spool_fd = s->keys_fd = -1;
 	s->fill.volume.fd = s->fill.engine.fd = s->fill.next.fd = s->fill.sealed_fd = -1;
 	pthread_mutex_init(&s->lock, NULL);
 	pthread_cond_init(&s->wake, NULL);
+	pthread_cond_init(&s->checkpoint.work, NULL);
 	pthread_mutex_init(&s->files.lock, NULL);
 	pthread_mutex_init(&s->fill.lock, NULL);
 	pthread_cond_init(&s->fill.work, NULL);
 	pthread_cond_init(&s->fill.progress, NULL);
-	if (open_all(s, e) < 0) {
+	err why = {0};
+	if (open_all(s, &why) < 0) {
+		store_set_suspect(s, &why); /* no checkpoint of it */
 		store_close(s);
+		if (e)
+			*e = why;
 		return -1;
 	}
 	s->config.dir = NULL; /* the caller's; from here on only descriptors are used */
@@ -153,6 +186,8 @@ int store_start(struct store *s, err *e)
 	pthread_sigmask(SIG_BLOCK, &all, &old);
 	int rc = fill_start(s, e);
 	if (rc == 0)
+		rc = checkpoint_start(s, e);
+	if (rc == 0)
 		rc = commit_start(s, e);
 	pthread_sigmask(SIG_SETMASK, &old, NULL);
 	return rc;
@@ -163,7 +198,9 @@ void store_close(struct store *s)
 	if (!s)
 		return;
 	commit_stop(s);
+	checkpoint_stop(s);
 	fill_close(s);
+	checkpoint_close(s);
 	tx_close(&s->tx);
 	batch_free(&s->batches);
 	files_close(s);
@@ -175,6 +212,7 @@ void store_close(struct store *s)
 			close(fds[i]);
 	pthread_mutex_destroy(&s->lock);
 	pthread_cond_destroy(&s->wake);
+	pthread_cond_destroy(&s->checkpoint.work);
 	pthread_mutex_destroy(&s->files.lock);
 	pthread_mutex_destroy(&s->fill.lock);
 	pthread_cond_destroy(&s->fill.work);

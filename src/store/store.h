@@ -6,10 +6,14 @@
  * and writes through store_tx_*; when it returns -1 everything it wrote is undone and the others of the group
  * go on. For a group the thread: runs the intents, appends ONE record (blobs, resolved puts and deletes,
  * batch ids, CRC32C) to the active volume, fdatasyncs it, writes the keys in ascending order into the engine,
- * commits it, calls on_group, then answers. So an answer means: content, metadata and every new file name are
- * on stable storage (promise D1). Any sync or write error: every intent of the group fails with ERR_IO,
- * nothing is acknowledged, the store is marked suspect and refuses further intents until it is opened again
- * (D2).
+ * commits it (in memory: the log is what is durable), calls on_group, then answers. So an answer means:
+ * content, metadata and every new file name are on stable storage (promise D1). Any sync or write error:
+ * every intent of the group fails with ERR_IO, nothing is acknowledged, the store is marked suspect and
+ * refuses further intents until it is opened again (D2).
+ *
+ * The engine's file is brought to disk by checkpoints. The volumes from the checkpoint's on are all that
+ * holds the groups since: whoever comes to remove volumes must leave those, and needs another copy of the
+ * metadata in those before (a lost engine file is made anew from the whole log).
  *
  * Values are sealed here: put appends CRC32C, get checks it and strips it; a damaged value is ERR_CORRUPT,
  * named.
@@ -35,28 +39,30 @@ struct store_config {
 	uint64_t map_bytes;    /* LMDB map size; 0: 1 TiB */
 	uint64_t volume_bytes; /* a volume is sealed at about this size; 0: 1 GiB */
 	uint32_t step_bytes;   /* zero-fill step of volumes and engine file; 0: 64 MiB, less on small disks */
+	/* How often the engine's file is synced: 0: every 2 s, or 64 MiB of log, whichever comes first. */
+	uint32_t checkpoint_ms, checkpoint_bytes;
 	/* Called on the commit thread after each group is durable and before its answers. May be NULL. */
 	void (*on_group)(void *arg, const struct store_note *notes, size_t n);
 	void *arg;
 };
 
 /*
- * Opens or creates; recovers by itself: cuts a torn record at the end of the last volume, replays log records
- * that the engine does not have, removes big-blob files without a row. Refuses a format newer than this
- * program (ERR_DENIED). Takes the folder's lock (ERR_EXISTS when another program holds it). Blocks: call it
- * before the loop runs. The commit thread starts at store_start, not here: a thread started before the
- * sandbox is outside it.
+ * Opens or creates; recovers by itself: puts the engine's file back to its checkpoint, cuts a torn record at
+ * the end of the last volume, replays log records that the engine does not have, removes big-blob files
+ * without a row. Refuses a format newer than this program (ERR_DENIED). Takes the folder's lock (ERR_EXISTS
+ * when another program holds it). Blocks: call it before the loop runs. The commit thread starts at
+ * store_start, not here: a thread started before the sandbox is outside it.
  */
 MUST_USE int store_open(const struct store_config *c, struct store **ret, err *e);
 MUST_USE int store_start(struct store *s, err *e);
 /* What store_open met and did; text is a sentence when there is something to tell, else "". */
 struct store_open_report {
-	uint32_t replayed; /* records that the engine did not have */
+	uint32_t replayed; /* records that the engine did not have: none after a close */
 	uint32_t corrupt;  /* damaged places, copied to corrupt/ */
 	uint32_t orphans;  /* big-blob files without a row, removed */
 	bool cut;          /* a torn record at the log's end was cut */
 	bool made;         /* the store is new */
-	char text[200];
+	char text[300];
 };
 const struct store_open_report *store_opened(const struct store *s);
 void store_close(struct store *s); /* ends the commit thread after the intents under way */

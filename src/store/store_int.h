@@ -11,13 +11,15 @@
 #include "store/volume.h"
 #include <pthread.h>
 #include <stdatomic.h>
+#include <time.h>
 
 /* ---- rows of this room ---- */
 
-#define STORE_FORMAT 1
-#define FORMAT_KEY   S("F\0") /* u16 format, u64 store id */
-#define FORMAT_VALUE 10
-#define STATE_KEY    S("F\001") /* struct store_state; in every record and every engine commit */
+#define STORE_FORMAT      2
+#define FORMAT_CHECKPOINT 2 /* from here on the engine's file is worth nothing without its checkpoint */
+#define FORMAT_KEY        S("F\0") /* u16 format, u64 store id */
+#define FORMAT_VALUE      10
+#define STATE_KEY         S("F\001") /* struct store_state; in every record and every engine commit */
 
 #define BATCH_SLOTS 65536u
 
@@ -144,6 +146,50 @@ void fill_took_next(struct store *s, uint64_t old_used);
 /* True when the disk is so full that only intents without blobs are taken. */
 bool fill_low(struct store *s);
 
+/* ---- checkpoints of the engine's file: see checkpoint.c ---- */
+
+struct checkpoint_data {
+	struct kv_mark mark;
+	uint64_t sequence, end; /* the last record in that state, and where the next one begins */
+	uint32_t volume;
+};
+
+/* The commit thread's (the opener's before it runs), but for what is marked. */
+struct checkpoint {
+	pthread_t thread;
+	pthread_cond_t work; /* with store->lock */
+	bool running, restored;
+	bool stop, asked, done, failed; /* under store->lock */
+	int fd;                         /* the engine's file: a sync error seen elsewhere is seen here, too */
+	struct kv_txn *pin;             /* the state that the file names: none of its pages is used again */
+	struct kv_txn *next_pin;        /* that of the one under way; NULL: none is */
+	struct checkpoint_data data, next; /* next: the checkpoint thread's from asked to done */
+	uint64_t log_bytes, next_bytes;    /* of records since the last one was taken; in the one under way */
+	uint64_t used;                     /* of the engine's file, when it was taken */
+	uint64_t due_ms, every_ms, every_bytes;
+};
+
+/* Before the engine is opened. ERR_CORRUPT: its file is of no use. */
+int checkpoint_restore(struct store *s, err *e);
+/* After it was opened: is it what the checkpoint says? ERR_CORRUPT: no. */
+int checkpoint_check(struct store *s, err *e);
+/* Removes the checkpoint of an engine's file that is gone. */
+int checkpoint_forget(struct store *s, err *e);
+/* Pins the state of the checkpoint, or makes the first one; nothing may be committed before. */
+int checkpoint_open(struct store *s, err *e);
+int checkpoint_start(struct store *s, err *e);
+/* A checkpoint on the caller's thread, while no other runs. */
+int checkpoint_now(struct store *s, err *e);
+/* While a log is replayed: so many bytes of it were committed. */
+int checkpoint_replayed(struct store *s, uint64_t bytes, err *e);
+void checkpoint_note(struct store *s, uint64_t bytes); /* a group of so many bytes is in the engine */
+/* Between two groups: ends a checkpoint that is done, begins one that is due. */
+void checkpoint_poll(struct store *s);
+/* True: the commit thread must come round by then (CLOCK_MONOTONIC). */
+bool checkpoint_wait(const struct store *s, struct timespec *ret_until);
+void checkpoint_stop(struct store *s);
+void checkpoint_close(struct store *s); /* the last one, if anything has changed */
+
 /* ---- the write transaction of a group ---- */
 
 #define OVERLAY_DEL 1u /* flag of an overlay node: the key is deleted */
@@ -238,12 +284,13 @@ struct store {
 	struct store_file *active;
 	struct file_table files;
 	struct fill fill;
+	struct checkpoint checkpoint;
 	struct store_tx tx;
 	struct batch_index batches;
 
 	pthread_t thread;
 	bool running;
-	pthread_mutex_t lock; /* of the sleep only */
+	pthread_mutex_t lock; /* of the sleeps only */
 	pthread_cond_t wake;
 	_Atomic bool stop, suspect;
 	_Atomic(struct store_intent *) submitted; /* a stack, newest first */
@@ -275,6 +322,8 @@ void commit_stop(struct store *s);
 /* Brings the engine to the log's end; finds id, state and active volume; *ret_filled: how far that is all
  * zero. */
 int store_recover(struct store *s, uint64_t *ret_filled, err *e);
+/* The highest number in volumes/, 0: none. */
+int highest_volume(struct store *s, uint32_t *ret, err *e);
 /* Removes big-blob files without a row and spool files. */
 int recover_leftovers(struct store *s, err *e);
 #define REPORT(s, ...) snprintf((s)->report.text, sizeof(s)->report.text, __VA_ARGS__)

@@ -235,6 +235,11 @@ EXPORT int renameat(int from_fd, const char *from, int to_fd, const char *to)
 	FAIL_IF("rename", to_fd, to);
 	return (int)syscall(SYS_renameat2, from_fd, from, to_fd, to, 0);
 }
+EXPORT int renameat2(int from_fd, const char *from, int to_fd, const char *to, unsigned flags)
+{
+	FAIL_IF("rename", to_fd, to);
+	return (int)syscall(SYS_renameat2, from_fd, from, to_fd, to, flags);
+}
 EXPORT int rename(const char *from, const char *to)
 {
 	FAIL_IF("rename", AT_FDCWD, to);

@@ -88,7 +88,8 @@ int main(int argc, char **argv)
 		.engine = &kv_lmdb,
 		.map_bytes = 1u << 30,
 		.volume_bytes = 20000,
-		.step_bytes = 65536};
+		.step_bytes = 65536,
+		.checkpoint_ms = 1};
 	if (store_open(&c, &s, &e) < 0 || store_start(s, &e) < 0) {
 		fprintf(stderr, "%s\n", e.text);
 		return 1;

@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """Promises D1 and D17: the order of system calls. Before each answer, in this order and each one ended: the record was
-written to a volume, that volume was synced, the engine's pages were synced, its meta page was written to a descriptor
-that syncs (O_DSYNC). A volume's first record comes after its file and its folder were synced; so does a big blob's.
+written to a volume, that volume was synced. A volume's first record comes after its file and its folder were synced; so
+does a big blob's. A checkpoint: the engine's file is synced, then the new checkpoint is written, it is synced, it takes
+the old one's name, the folder is synced; the first one before the first record, the last one after the last answer.
 
 Exit status 77: skipped, because this place does not allow tracing."""
 import os
@@ -11,7 +12,7 @@ import subprocess
 import sys
 import tempfile
 
-CALLS = "write,pwrite64,writev,pwritev,pwritev2,fsync,fdatasync,openat,open"
+CALLS = "write,pwrite64,writev,pwritev,pwritev2,fsync,fdatasync,openat,open,rename,renameat,renameat2"
 
 
 def events(text):
@@ -51,7 +52,6 @@ class Order:
     def __init__(self, found):
         self.found = sorted(found)
         self.runs, self.answers, self.big = {}, {}, None
-        self.meta_fds = set()
         for start, end, call, args, result in self.found:
             said = re.search(r'write\(1(?:<[^>]*>)?, "(\w+) (\d+)\\n"', args)
             if said and said.group(1) == "run":
@@ -60,8 +60,6 @@ class Order:
                 self.answers[int(said.group(2))] = start
             elif said and said.group(1) == "big":
                 self.big = start
-            if call in ("openat", "open") and "data.mdb" in args and "O_DSYNC" in args and result >= 0:
-                self.meta_fds.add(result)
 
     def next(self, after, what):
         """End of the first call that began after `after`, went well, and is what is looked for; with its path."""
@@ -76,10 +74,6 @@ class Order:
         steps = [(end, "the record's write")]
         end, _ = self.next(end or after, lambda c, a: c == "fdatasync" and path_of(a) == volume)
         steps.append((end, f"fdatasync of {volume}"))
-        end, _ = self.next(end or after, lambda c, a: c in ("fdatasync", "fsync") and path_of(a).endswith("data.mdb"))
-        steps.append((end, "sync of the engine's pages"))
-        end, _ = self.next(end or after, lambda c, a: c == "pwrite64" and int(re.search(r"\((\d+)", a).group(1)) in self.meta_fds)
-        steps.append((end, "synced write of the engine's meta page"))
         for end, name in steps:
             if end is None or end >= answer:
                 return f"intent {number}: answered at line {answer}, but {name} ended at {end}"
@@ -94,6 +88,35 @@ class Order:
         folder_synced, _ = self.next(file_synced or made, lambda c, a: c == "fsync" and path_of(a) == folder)
         if not file_synced or not folder_synced or folder_synced >= first:
             return f"{volume}: first record at {first}, file synced at {file_synced}, folder at {folder_synced}"
+        return None
+
+    def checkpoints(self):
+        """Of each, (begin, end) of its five steps."""
+        found = []
+        for begin, end, call, args, result in self.found:
+            if not call.startswith("rename") or '"checkpoint.new"' not in args or result < 0:
+                continue
+            before = [(s, e, c, path_of(a)) for s, e, c, a, r in self.found if e < begin and r >= 0]
+            synced = [x for x in before if x[2] == "fsync" and x[3].endswith("/checkpoint.new")]
+            written = [x for x in before if x[2] == "pwrite64" and x[3].endswith("/checkpoint.new")]
+            data = [x for x in before if x[2] == "fdatasync" and x[3].endswith("/data.mdb")]
+            folder = [(s, e) for s, e, c, a, r in self.found
+                      if s > end and r >= 0 and c == "fsync" and path_of(a).endswith("/keys")]
+            found.append([x[-1][:2] if x else None for x in (data, written, synced)]
+                         + [(begin, end), folder[0] if folder else None])
+        return found
+
+    def check_checkpoints(self):
+        found = self.checkpoints()
+        for steps in found:
+            if None in steps or any(a[1] >= b[0] for a, b in zip(steps, steps[1:])):
+                return f"checkpoint: sync of the data, write, sync, rename, sync of the folder were at {steps}"
+        for one, two in zip(found, found[1:]):
+            if two[0][0] <= one[4][1]:
+                return f"two checkpoints share a sync of the data: {one}, {two}"
+        first, _ = self.next(-1, is_record)
+        if len(found) < 3 or found[0][4][1] >= first or found[-1][0][0] <= max(self.answers.values()):
+            return f"{len(found)} checkpoints: {found}; first record at {first}"
         return None
 
     def check_big(self):
@@ -128,9 +151,10 @@ def main():
     bad = [order.check_answer(n) for n in sorted(order.answers)]
     volumes = {path_of(a) for _, _, c, a, _ in order.found if is_record(c, a)}
     bad += [order.check_volume(v) for v in sorted(volumes)]
-    bad.append(order.check_big())
+    bad += [order.check_big(), order.check_checkpoints()]
     bad = [b for b in bad if b]
-    print("\n".join(bad) if bad else f"{len(order.answers)} answers, {len(volumes)} volumes, in order")
+    print("\n".join(bad) if bad else f"{len(order.answers)} answers, {len(volumes)} volumes, "
+          f"{len(order.checkpoints())} checkpoints, in order")
     if len(order.answers) != 31 or len(volumes) < 3:
         print(f"too little seen: {len(order.answers)} answers, {len(volumes)} volumes")
         return 1

@@ -147,15 +147,19 @@ static void test_replay(void **state)
 {
 	struct test_dir d = test_dir_new();
 	struct store_config c = test_config(&d, &kv_lmdb);
-	char keys[128], kept[128];
+	char keys[128], kept[128], mark[128], kept_mark[128];
 
 	(void)state;
 	snprintf(keys, sizeof keys, "%s/keys/data.mdb", d.path);
 	snprintf(kept, sizeof kept, "%s/kept", d.path);
+	snprintf(mark, sizeof mark, "%s/keys/checkpoint", d.path);
+	snprintf(kept_mark, sizeof kept_mark, "%s/kept_mark", d.path);
 	add_rows(&c, 0, 5);
 	copy_file(keys, kept);
+	copy_file(mark, kept_mark);
 	struct store_state st = add_rows(&c, 5, 9);
 	copy_file(kept, keys);
+	copy_file(kept_mark, mark);
 	struct store *s = test_open(&c);
 	assert_int_equal(s->report.replayed, 5); /* four groups and the epoch's own */
 	assert_int_equal(s->report.corrupt, 0);
@@ -424,11 +428,11 @@ static void test_newer_format(void **state)
 	(void)state;
 	struct store *s = test_open(&c);
 	assert_true(s->report.made);
-	put_raw(s, FORMAT_KEY, S("\000\00212345678"));
+	put_raw(s, FORMAT_KEY, S("\000\00312345678"));
 	store_close(s);
 	assert_int_equal(store_open(&c, &s, &e), -1);
 	assert_int_equal(e.kind, ERR_DENIED);
-	assert_non_null(strstr(e.text, "format 2"));
+	assert_non_null(strstr(e.text, "format 3"));
 	test_dir_free(&d);
 }
 
@@ -445,6 +449,143 @@ static void test_lock(void **state)
 	store_close(s);
 	s = test_open(&c);
 	assert_false(s->report.made);
+	store_close(s);
+	test_dir_free(&d);
+}
+
+/* ---- the checkpoint of the key file ---- */
+
+struct paths {
+	char keys[128], mark[128], kept_keys[128], kept_mark[128];
+};
+
+static struct paths paths_of(const struct test_dir *d)
+{
+	struct paths p;
+
+	snprintf(p.keys, sizeof p.keys, "%s/keys/data.mdb", d->path);
+	snprintf(p.mark, sizeof p.mark, "%s/keys/checkpoint", d->path);
+	snprintf(p.kept_keys, sizeof p.kept_keys, "%s/kept_keys", d->path);
+	snprintf(p.kept_mark, sizeof p.kept_mark, "%s/kept_mark", d->path);
+	return p;
+}
+
+/* The key file is made anew: all rows are there, the old file is kept. */
+static void check_made_anew(const struct store_config *c, int rows)
+{
+	struct store *s = test_open(c);
+
+	assert_int_equal(s->report.corrupt, 1);
+	assert_non_null(strstr(s->report.text, "key file was damaged"));
+	assert_true(s->report.replayed > (unsigned)rows);
+	check_rows(s, rows, -1);
+	store_close(s);
+	s = test_open(c);
+	assert_int_equal(s->report.corrupt, 0);
+	assert_int_equal(s->report.replayed, 0);
+	check_rows(s, rows, -1);
+	store_close(s);
+}
+
+static void test_checkpoint_damaged(void **state)
+{
+	struct test_dir d = test_dir_new();
+	struct store_config c = test_config(&d, &kv_lmdb);
+	struct paths p = paths_of(&d);
+
+	(void)state;
+	add_rows(&c, 0, 3);
+	copy_file(p.keys, p.kept_keys);
+	add_rows(&c, 3, 6);
+	int fd = open(p.mark, O_RDWR | O_CLOEXEC);
+	tear_flip(fd, 100, 0);
+	close(fd);
+	check_made_anew(&c, 6);
+	copy_file(p.kept_keys, p.keys); /* an older key file than the checkpoint's */
+	check_made_anew(&c, 6);
+	assert_int_equal(truncate(p.keys, 3 * 4096), 0);
+	check_made_anew(&c, 6);
+	assert_int_equal(unlink(p.mark), 0);
+	check_made_anew(&c, 6);
+	test_dir_free(&d);
+}
+
+static unsigned format_of(struct store *s)
+{
+	struct store_snap snap;
+	slice v;
+
+	must(store_snap_begin(s, &snap, &must_e));
+	assert_int_equal(store_snap_get(&snap, FORMAT_KEY, &v, NULL), 1);
+	unsigned format = (unsigned)(uint8_t)v.p[0] << 8 | (uint8_t)v.p[1];
+	store_snap_end(&snap);
+	return format;
+}
+
+/* A store of format 1 knew no checkpoints: its key file is right as it is. */
+static void test_upgrade(void **state)
+{
+	struct test_dir d = test_dir_new();
+	struct store_config c = test_config(&d, &kv_lmdb);
+	struct paths p = paths_of(&d);
+	char one[10] = {0, 1};
+
+	(void)state;
+	add_rows(&c, 0, 3);
+	struct store *s = test_open(&c);
+	for (int i = 0; i < 8; i++)
+		one[2 + i] = (char)(s->id >> (56 - 8 * i));
+	put_raw(s, FORMAT_KEY, slice_make(one, sizeof one));
+	store_close(s);
+	assert_int_equal(unlink(p.mark), 0);
+	s = test_open(&c);
+	assert_int_equal(s->report.corrupt, 0);
+	assert_int_equal(s->report.replayed, 0);
+	assert_int_equal(format_of(s), STORE_FORMAT);
+	check_rows(s, 3, -1);
+	store_close(s);
+	assert_int_equal(unlink(p.mark), 0); /* now it is worth nothing without */
+	check_made_anew(&c, 3);
+	s = test_open(&c);
+	assert_int_equal(format_of(s), STORE_FORMAT);
+	store_close(s);
+	test_dir_free(&d);
+}
+
+/* The volume in which the checkpoint stands is lost: what later ones hold is there nevertheless. */
+static void test_checkpoint_volume_lost(void **state)
+{
+	struct test_dir d = test_dir_new();
+	struct store_config c = test_config(&d, &kv_lmdb);
+	struct paths p = paths_of(&d);
+	char path[128];
+
+	(void)state;
+	c.volume_bytes = 8192;
+	struct store_state before = add_rows(&c, 0, 3);
+	copy_file(p.keys, p.kept_keys);
+	copy_file(p.mark, p.kept_mark);
+	assert_int_equal(before.volume, 1);
+	struct store_state after = add_rows(&c, 3, 40);
+	assert_true(after.volume > 3);
+	copy_file(p.kept_keys, p.keys);
+	copy_file(p.kept_mark, p.mark);
+	snprintf(path, sizeof path, "%s/volumes/00000001.vol", d.path);
+	assert_int_equal(unlink(path), 0);
+	struct store *s = test_open(&c);
+	struct store_snap snap;
+	slice v;
+	assert_int_equal(s->report.corrupt, 1);
+	assert_non_null(strstr(s->report.text, "records are missing"));
+	assert_true(s->state.sequence > after.sequence);
+	must(store_snap_begin(s, &snap, &must_e));
+	assert_int_equal(store_snap_get(&snap, S("X002"), &v, NULL), 1);
+	assert_int_equal(store_snap_get(&snap, S("X003"), &v, NULL), 0);
+	assert_int_equal(store_snap_get(&snap, S("X039"), &v, NULL), 1);
+	store_snap_end(&snap);
+	store_close(s);
+	s = test_open(&c);
+	assert_int_equal(s->report.corrupt, 0);
 	store_close(s);
 	test_dir_free(&d);
 }
@@ -521,6 +662,9 @@ int main(void)
 		cmocka_unit_test(test_lost_volume),
 		cmocka_unit_test(test_half_made),
 		cmocka_unit_test(test_newer_format),
+		cmocka_unit_test(test_checkpoint_damaged),
+		cmocka_unit_test(test_upgrade),
+		cmocka_unit_test(test_checkpoint_volume_lost),
 		cmocka_unit_test(test_lock),
 		cmocka_unit_test(test_leftovers),
 		cmocka_unit_test(test_epochs),

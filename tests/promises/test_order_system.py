@@ -1,7 +1,7 @@
 """Promises D1, D17 and D14 on the whole program: all its system calls are recorded while real clients talk to it. Before
 the first byte of a positive answer leaves for the client, the calls that make its change durable have ended, in this
-order: the record that holds it was written to a volume; that volume was synced; the engine's pages were synced; its
-meta page was written to a descriptor that syncs. A message with a file of its own: that file and its folder, first.
+order: the record that holds it was written to a volume; that volume was synced. The key file follows by checkpoints
+(test_order_store). A message with a file of its own: that file and its folder, first.
 
 Skipped where a process may not be traced."""
 import os
@@ -43,7 +43,6 @@ class Traced(House):
 class Calls:
     def __init__(self, found):
         self.found = found
-        self.meta = {r for _, _, c, a, r in found if c == "openat" and "data.mdb" in a and "O_DSYNC" in a and r >= 0}
 
     def next(self, after, what):
         """End of the first call begun behind `after` that went well and is what is looked for, and its path."""
@@ -70,10 +69,7 @@ class Calls:
         end, volume = self.record(mark, after)
         steps = [(end, "the record's write")]
         for name, what in (
-                (f"the sync of {volume}", lambda c, a: c == "fdatasync" and path_of(a) == volume),
-                ("the sync of the engine's pages", lambda c, a: c in ("fdatasync", "fsync") and path_of(a).endswith("data.mdb")),
-                ("the synced write of the engine's meta page",
-                 lambda c, a: c == "pwrite64" and int(re.search(r"\((\d+)", a).group(1)) in self.meta)):
+                (f"the sync of {volume}", lambda c, a: c == "fdatasync" and path_of(a) == volume),):
             end, _ = self.next(end if end is not None else sys.maxsize, what)
             steps.append((end, name))
         for end, name in steps:

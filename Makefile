@@ -3,6 +3,7 @@ B ?= build
 T ?= 60
 DESTDIR ?=
 MESON_FLAGS ?=
+TEST_FLAGS ?=
 PYTHON ?= python3
 
 .PHONY: all run check test lint san tsan fuzz bench install clean tidy deps
@@ -19,14 +20,14 @@ check: deps lint test
 
 test: $(B)/build.ninja
 	@ninja -C $(B)
-	@meson test -C $(B) --no-rebuild --print-errorlogs
+	@meson test -C $(B) --no-rebuild --print-errorlogs $(TEST_FLAGS)
 
 lint: deps $(B)/build.ninja
 	@tools/lint $(B)
 
 # All tests again under AddressSanitizer and UndefinedBehaviorSanitizer.
 san: deps
-	@$(MAKE) --no-print-directory test B=$(B)-san \
+	@$(MAKE) --no-print-directory test B=$(B)-san TEST_FLAGS="--timeout-multiplier 5" \
 		MESON_FLAGS="-Db_sanitize=address,undefined -Db_lundef=false -Dbuildtype=debugoptimized"
 
 # The unit tests of the rooms that threads meet in, under ThreadSanitizer.

@@ -27,6 +27,7 @@
 #ifdef WITH_ASAN
 #include <sanitizer/asan_interface.h>
 #include <sanitizer/common_interface_defs.h>
+#include <sanitizer/lsan_interface.h>
 #endif
 #ifdef WITH_TSAN
 #include <sanitizer/tsan_interface.h>
@@ -196,6 +197,9 @@ struct fiber *fiber_start(const char *name, fiber_fn *fn, void *arg)
 	sp[0] = (uint64_t)(uintptr_t)f;           /* x19 */
 	sp[11] = (uint64_t)(uintptr_t)fiber_boot; /* x30 */
 	f->sp = sp;
+#endif
+#ifdef WITH_ASAN
+	__lsan_register_root_region(base, STACK_BYTES); /* what only a parked fiber points to is no leak */
 #endif
 #ifdef WITH_TSAN
 	f->sanitizer = __tsan_create_fiber(0);
@@ -489,6 +493,7 @@ static void bury(struct loop *l, struct fiber *f)
 #endif
 	char *base = f->base;
 #ifdef WITH_ASAN
+	__lsan_unregister_root_region(base, STACK_BYTES);
 	__asan_unpoison_memory_region(base, STACK_BYTES);
 #endif
 	stack_give(l, base - PAGE);

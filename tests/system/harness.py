@@ -112,6 +112,12 @@ def alive(pid):
     return text[text.rindex(")") + 2] not in "ZX"
 
 
+def sanitized(pid):
+    """Sanitizers need a large address space, files for their reports, and keep freed memory for a while."""
+    with open(f"/proc/{pid}/maps") as f:
+        return re.search(r"/lib(clang_rt\.)?[alt]?san", f.read()) is not None
+
+
 def pss_kib(pids):
     """Proportional memory of processes; the sum counts every shared page once."""
     return sum(int(proc_field(p, "Pss", "smaps_rollup").split()[0]) for p in pids)

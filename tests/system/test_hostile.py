@@ -7,7 +7,7 @@ import sys
 import threading
 import time
 
-from harness import Wrong, check, contains, equal, main, pss_kib, wait_until
+from harness import Wrong, check, contains, equal, main, pss_kib, sanitized, wait_until
 
 MOST_KIB = 24 * 1024  # what one hostile client may cost all roles together, for a while
 
@@ -57,8 +57,9 @@ class Watch:
             return
         check(not self.wrong, self.wrong)
         check(self.sent > 0, "no bystander got through")
-        check(self.peak - self.low < self.most, f"memory of all roles went from {self.low} to {self.peak} KiB")
-        check(self.worst < self.slowest, f"a bystander waited {self.worst:.1f} s")
+        slow = sanitized(self.before["backend"][0])
+        check(slow or self.peak - self.low < self.most, f"memory of all roles went from {self.low} to {self.peak} KiB")
+        check(self.worst < self.slowest * (4 if slow else 1), f"a bystander waited {self.worst:.1f} s")
         equal(self.h.pids(), self.before, "processes")
 
 

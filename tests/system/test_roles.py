@@ -15,7 +15,7 @@ import threading
 import time
 
 from harness import (Imap, House, Skip, Wrong, alive, check, children_of, contains, equal, main, need, proc_field,
-                     wait_until)
+                     sanitized, wait_until)
 
 PROGRAM = ""
 ROLES = ("frontend", "backend", "auth", "resolver", "outbound")
@@ -322,12 +322,6 @@ def fds(pid):
 
 def confined(h):
     return {role: h.pids(role)[0] for role in ROLES}
-
-
-def sanitized(pid):
-    """Sanitizers need a large address space and files for their reports: src/io/sandbox.c leaves them these."""
-    with open(f"/proc/{pid}/maps") as f:
-        return re.search(r"/lib(clang_rt\.)?[alt]?san", f.read()) is not None
 
 
 def test_sandbox_flags(h):

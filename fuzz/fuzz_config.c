@@ -1,6 +1,6 @@
 /*
- * The configuration file, whole: words, blocks, includes, values, and what is printed again from them. The input is cut
- * at NUL bytes into files /c/0, /c/1 ... that may include one another.
+ * The configuration file, whole: words, blocks, includes, values, and what is printed again from them. The
+ * input is cut at NUL bytes into files /c/0, /c/1 ... that may include one another.
  */
 #include "base/config.h"
 #include "limits.h"
@@ -35,7 +35,8 @@ static int piece_read(void *arg, slice path, struct arena *a, slice *ret_text, e
 	return err_set(e, ERR_MISSING, "no such file");
 }
 
-static int pieces_match(void *arg, slice folder, slice pattern, struct arena *a, slice *ret, size_t max, err *e)
+static int pieces_match(
+	void *arg, slice folder, slice pattern, struct arena *a, slice *ret, size_t max, err *e)
 {
 	(void)arg, (void)pattern, (void)a, (void)e;
 	if (!slice_eq(folder, S("/c")) || max < 2)

@@ -1,6 +1,6 @@
 /*
- * Runs a fuzz target over files instead of invented input: every seed in every ordinary test run, and one crash at a
- * time under a debugger. Usage: fuzz_NAME FILE-OR-FOLDER...
+ * Runs a fuzz target over files instead of invented input: every seed in every ordinary test run, and one
+ * crash at a time under a debugger. Usage: fuzz_NAME FILE-OR-FOLDER...
  */
 #include <dirent.h>
 #include <stdint.h>
@@ -56,7 +56,8 @@ int main(int argc, char **argv)
 
 	for (int i = 1; i < argc; i++) {
 		struct stat st;
-		rc |= stat(argv[i], &st) == 0 && S_ISDIR(st.st_mode) ? replay_folder(argv[i]) : replay_file(argv[i]);
+		rc |= stat(argv[i], &st) == 0 && S_ISDIR(st.st_mode) ? replay_folder(argv[i])
+								     : replay_file(argv[i]);
 	}
 	return rc;
 }

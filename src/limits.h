@@ -1,6 +1,6 @@
 /*
- * Every limit of the program with its reason. A limit that an owner may wish to move is a setting (base/settings.def);
- * what stands here protects the program itself.
+ * Every limit of the program with its reason. A limit that an owner may wish to move is a setting
+ * (base/settings.def); what stands here protects the program itself.
  */
 #pragma once
 #include_next <limits.h> /* this folder is searched first: <limits.h> means both */
@@ -14,12 +14,13 @@
 #define LIMIT_CHANNEL_INLINE  32768 /* content up to here goes inline, above as a sealed memfd */
 #define LIMIT_CHANNEL_CREDITS 512   /* questions under way on one channel; the next waits for an answer */
 #define LIMIT_FIBERS          30000 /* two mappings a stack where guards need mprotect; vm.max_map_count is 65,530 */
-#define LIMIT_TLS_CERTS       64    /* certificates of one TLS context; the name of a ClientHello is compared with each */
+#define LIMIT_TLS_CERTS                                                                                      \
+	64 /* certificates of one TLS context; the name of a ClientHello is compared with each */
 
 #define LIMIT_CLOSE_MS 5000 /* what a closing connection may take to swallow the last words */
 
 /* store */
-#define LIMIT_BLOB_INLINE  1048576 /* larger blobs are files of their own: a group stays small in memory */
+#define LIMIT_BLOB_INLINE  1048576  /* larger blobs are files of their own: a group stays small in memory */
 #define LIMIT_GROUP_BYTES  16777216 /* a group is closed at this size: the longest flush stays under p99 */
 #define LIMIT_GROUP_COUNT  512      /* intents a group */
 #define LIMIT_BATCH_ANSWER 1024     /* bytes kept for a repeated question */
@@ -44,39 +45,41 @@
 #define LIMIT_SETTINGS_ARENA   4194304 /* a snapshot with all lists full */
 #define LIMIT_SETTINGS_BYTES   1048576 /* the same on the wire */
 #define LIMIT_SETTINGS_LISTENS 64
-#define LIMIT_SETTINGS_DOMAINS 4096    /* more belong into the store */
-#define LIMIT_SOCKET_PATH      107     /* sun_path without its NUL, unix(7) */
+#define LIMIT_SETTINGS_DOMAINS 4096     /* more belong into the store */
+#define LIMIT_SOCKET_PATH      107      /* sun_path without its NUL, unix(7) */
 #define LIMIT_CONFIG_ARENA     33554432 /* all trees of one reading */
-#define LIMIT_CONFIG_FILE      1048576 /* bytes of one file */
-#define LIMIT_CONFIG_FILES     64      /* the file and all it includes */
-#define LIMIT_CONFIG_INCLUDES  8       /* depth of include */
-#define LIMIT_CONFIG_DEPTH     8       /* depth of blocks */
-#define LIMIT_CONFIG_WORD      1024    /* bytes of a word */
-#define LIMIT_CONFIG_WORDS     64      /* words of a statement */
-#define LIMIT_CONFIG_ERRORS    20      /* mistakes reported at once */
+#define LIMIT_CONFIG_FILE      1048576  /* bytes of one file */
+#define LIMIT_CONFIG_FILES     64       /* the file and all it includes */
+#define LIMIT_CONFIG_INCLUDES  8        /* depth of include */
+#define LIMIT_CONFIG_DEPTH     8        /* depth of blocks */
+#define LIMIT_CONFIG_WORD      1024     /* bytes of a word */
+#define LIMIT_CONFIG_WORDS     64       /* words of a statement */
+#define LIMIT_CONFIG_ERRORS    20       /* mistakes reported at once */
 
 /* mailbox */
-#define LIMIT_MAILBOX_NAME    200     /* bytes of one level: with its parent it is a key, KV_KEY_MAX */
-#define LIMIT_MAILBOX_DEPTH   32      /* levels of a path */
-#define LIMIT_MAILBOX_PATH    1024    /* bytes of a whole path */
-#define LIMIT_MAILBOXES       10000   /* an account; a list of all is built in memory */
-#define LIMIT_KEYWORD         64      /* bytes of a keyword's name */
-#define LIMIT_KEYWORDS_BYTES  1400    /* all names of a mailbox: its row stays under half a page */
-#define LIMIT_SUMMARY         1048576 /* LIMIT_MAIL_SUMMARY: what mail/ makes of any message is stored */
-#define LIMIT_ALIAS_TARGETS   50      /* targets of one alias: its row stays under a few pages */
-#define LIMIT_ALIAS_OWNERS    20
-#define LIMIT_LOCALPART       64      /* RFC 5321 4.5.3.1.1 */
-#define LIMIT_LOGIN_NAMES     256     /* accounts kept of one bare log-in name: all that matters is one or several */
-#define LIMIT_LANGUAGE        35      /* BCP 47 4.4.1 */
-#define LIMIT_DISPLAY_NAME    200     /* bytes; it stands in the account row, written at each delivery */
-#define LIMIT_INTENT_BLOCKS   512     /* entry blocks one intent changes; the group stays short for others */
-#define LIMIT_INTENT_MESSAGES 1024    /* message rows one intent changes: some 12 ms of the commit thread */
-#define LIMIT_APPEND_MESSAGES 100     /* messages of one APPEND (MULTIAPPEND) */
-#define LIMIT_MESSAGE_ENTRIES 100     /* mailboxes that share one message row; the next copy gets a row of its own */
-#define LIMIT_EXPUNGED_DAYS   30      /* expunged messages can be restored so long */
-#define LIMIT_CHANGE_DAYS     90      /* change rows are kept so long, QRESYNC (RFC 7162) */
-#define LIMIT_CHANGES         1000000 /* or so many an account */
-#define LIMIT_SWEEP_ACCOUNTS  256     /* accounts one step of the sweep looks at */
+#define LIMIT_MAILBOX_NAME   200     /* bytes of one level: with its parent it is a key, KV_KEY_MAX */
+#define LIMIT_MAILBOX_DEPTH  32      /* levels of a path */
+#define LIMIT_MAILBOX_PATH   1024    /* bytes of a whole path */
+#define LIMIT_MAILBOXES      10000   /* an account; a list of all is built in memory */
+#define LIMIT_KEYWORD        64      /* bytes of a keyword's name */
+#define LIMIT_KEYWORDS_BYTES 1400    /* all names of a mailbox: its row stays under half a page */
+#define LIMIT_SUMMARY        1048576 /* LIMIT_MAIL_SUMMARY: what mail/ makes of any message is stored */
+#define LIMIT_ALIAS_TARGETS  50      /* targets of one alias: its row stays under a few pages */
+#define LIMIT_ALIAS_OWNERS   20
+#define LIMIT_LOCALPART      64  /* RFC 5321 4.5.3.1.1 */
+#define LIMIT_LOGIN_NAMES    256 /* accounts kept of one bare log-in name: all that matters is one or several \
+				  */
+#define LIMIT_LANGUAGE        35   /* BCP 47 4.4.1 */
+#define LIMIT_DISPLAY_NAME    200  /* bytes; it stands in the account row, written at each delivery */
+#define LIMIT_INTENT_BLOCKS   512  /* entry blocks one intent changes; the group stays short for others */
+#define LIMIT_INTENT_MESSAGES 1024 /* message rows one intent changes: some 12 ms of the commit thread */
+#define LIMIT_APPEND_MESSAGES 100  /* messages of one APPEND (MULTIAPPEND) */
+#define LIMIT_MESSAGE_ENTRIES                                                                                \
+	100 /* mailboxes that share one message row; the next copy gets a row of its own */
+#define LIMIT_EXPUNGED_DAYS  30      /* expunged messages can be restored so long */
+#define LIMIT_CHANGE_DAYS    90      /* change rows are kept so long, QRESYNC (RFC 7162) */
+#define LIMIT_CHANGES        1000000 /* or so many an account */
+#define LIMIT_SWEEP_ACCOUNTS 256     /* accounts one step of the sweep looks at */
 
 /* delivery */
 #define LIMIT_RECIPIENTS       1000 /* of one message; RFC 5321 4.5.3.1.8 asks for at least 100 */
@@ -87,53 +90,60 @@
 #define LIMIT_DELIVERY_ID_DAYS 30   /* how long a delivery id of a retry is remembered (D6) */
 
 /* imap */
-#define LIMIT_IMAP_LOGIN_ARENA   24576    /* all memory of a command before login: R-SEC-6 */
-#define LIMIT_IMAP_LOGIN_LINE    8192     /* text of a command before login */
-#define LIMIT_IMAP_LOGIN_LITERAL 8192     /* RFC 7888 4 lets clients send 4096 unasked; names and secrets are far shorter */
-#define LIMIT_IMAP_LOGIN_PARTS   8        /* literals of a command before login */
-#define LIMIT_IMAP_LOGIN_MS      180000   /* from connecting to a good login */
-#define LIMIT_IMAP_LOGIN_WAIT_MS 60000    /* silence before login */
-#define LIMIT_IMAP_TAG           100      /* bytes of a tag; it goes through a channel with the session */
-#define LIMIT_IMAP_LINE          65536    /* text of a command, literals not counted; RFC 7162 4 asks for 8192 */
-#define LIMIT_IMAP_LITERAL       65536    /* a literal that is an argument (APPEND's message is streamed) */
-#define LIMIT_IMAP_PARTS         1000     /* literals of a command */
-#define LIMIT_IMAP_ARENA         4194304  /* memory of a command: a line of 65,536 bytes parses to at most some 3 MiB */
-#define LIMIT_IMAP_SKIP          67108864 /* bytes of a refused literal that are read over before the session ends */
-#define LIMIT_IMAP_DEPTH         50       /* parentheses and NOTs of SEARCH */
-#define LIMIT_IMAP_WALK_ARENA    4194304  /* summaries a FETCH or SEARCH has in hand; one may be 1 MiB */
-#define LIMIT_IMAP_HEADER        1048576  /* bytes of a header that HEADER.FIELDS and SEARCH HEADER look at */
-#define LIMIT_IMAP_NAME          4096     /* bytes of a mailbox name or pattern on the wire; the store takes less */
+#define LIMIT_IMAP_LOGIN_ARENA 24576 /* all memory of a command before login: R-SEC-6 */
+#define LIMIT_IMAP_LOGIN_LINE  8192  /* text of a command before login */
+#define LIMIT_IMAP_LOGIN_LITERAL                                                                             \
+	8192 /* RFC 7888 4 lets clients send 4096 unasked; names and secrets are far shorter */
+#define LIMIT_IMAP_LOGIN_PARTS   8      /* literals of a command before login */
+#define LIMIT_IMAP_LOGIN_MS      180000 /* from connecting to a good login */
+#define LIMIT_IMAP_LOGIN_WAIT_MS 60000  /* silence before login */
+#define LIMIT_IMAP_TAG           100    /* bytes of a tag; it goes through a channel with the session */
+#define LIMIT_IMAP_LINE          65536 /* text of a command, literals not counted; RFC 7162 4 asks for 8192 */
+#define LIMIT_IMAP_LITERAL       65536 /* a literal that is an argument (APPEND's message is streamed) */
+#define LIMIT_IMAP_PARTS         1000  /* literals of a command */
+#define LIMIT_IMAP_ARENA                                                                                     \
+	4194304 /* memory of a command: a line of 65,536 bytes parses to at most some 3 MiB */
+#define LIMIT_IMAP_SKIP       67108864 /* bytes of a refused literal that are read over before the session ends */
+#define LIMIT_IMAP_DEPTH      50       /* parentheses and NOTs of SEARCH */
+#define LIMIT_IMAP_WALK_ARENA 4194304 /* summaries a FETCH or SEARCH has in hand; one may be 1 MiB */
+#define LIMIT_IMAP_HEADER     1048576 /* bytes of a header that HEADER.FIELDS and SEARCH HEADER look at */
+#define LIMIT_IMAP_NAME       4096 /* bytes of a mailbox name or pattern on the wire; the store takes less */
 
 /* smtp */
-#define LIMIT_SMTP_LINE       2048  /* command line: 512 (RFC 5321 4.5.3.1.4) and what SIZE, DSN, AUTH= and SMTPUTF8 add */
+#define LIMIT_SMTP_LINE                                                                                      \
+	2048 /* command line: 512 (RFC 5321 4.5.3.1.4) and what SIZE, DSN, AUTH= and SMTPUTF8 add */
 #define LIMIT_SMTP_AUTH       12288 /* AUTH command and its lines: RFC 4954 3 and 4 */
 #define LIMIT_SMTP_REPLY      512   /* reply line with its end: RFC 5321 4.5.3.1.5 */
 #define LIMIT_SMTP_RECIPIENTS 10000 /* accepted ones of one transaction; the setting is lower */
-#define LIMIT_SMTP_RECIPIENT  2048  /* arena bytes of one: path, ORCPT (RFC 3461 4.2: 500), list while it grows */
-#define LIMIT_SMTP_REFUSED    100   /* refused recipients between two messages: more is address guessing */
-#define LIMIT_SMTP_LOGINS     5     /* failed log-ins of a session; `auth` has limits over all */
-#define LIMIT_SMTP_USER       320   /* bytes of a log-in name: an address */
-#define LIMIT_SMTP_SECRET     1024  /* bytes of a password or token */
-#define LIMIT_SMTP_ENVID      100   /* RFC 3461 4.4 */
-#define LIMIT_SMTP_ORCPT      500   /* RFC 3461 4.2 */
+#define LIMIT_SMTP_RECIPIENT                                                                                 \
+	2048                    /* arena bytes of one: path, ORCPT (RFC 3461 4.2: 500), list while it grows */
+#define LIMIT_SMTP_REFUSED 100  /* refused recipients between two messages: more is address guessing */
+#define LIMIT_SMTP_LOGINS  5    /* failed log-ins of a session; `auth` has limits over all */
+#define LIMIT_SMTP_USER    320  /* bytes of a log-in name: an address */
+#define LIMIT_SMTP_SECRET  1024 /* bytes of a password or token */
+#define LIMIT_SMTP_ENVID   100  /* RFC 3461 4.4 */
+#define LIMIT_SMTP_ORCPT   500  /* RFC 3461 4.2 */
 
 /* auth */
-#define LIMIT_SELFSIGNED_NAMES 100   /* names of a certificate made for a start without any */
-#define LIMIT_SECRET           1024  /* bytes of a password or token; RFC 4616 sets none, more is an attack on the hash */
-#define LIMIT_VERIFIERS        16    /* verifiers of one account: password, app passwords */
-#define LIMIT_CREDENTIAL       8192  /* bytes of one account's record */
-#define LIMIT_HASH_QUEUE       64    /* checks waiting for a hash: at 33 ms and two threads about a second */
-#define LIMIT_HASH_KNOWN       64    /* and as many more for addresses with a recent good log-in */
-#define LIMIT_HASH_THREADS     4     /* hashes at once: 19 MiB each */
-#define LIMIT_RECENT           16384 /* remembered good and bad secrets, 48 bytes each */
-#define LIMIT_TICKETS          4096  /* one-time tickets not yet redeemed; they live a minute */
-#define LIMIT_GUESS_ADDRESSES  16384 /* addresses whose failures are counted */
+#define LIMIT_SELFSIGNED_NAMES 100 /* names of a certificate made for a start without any */
+#define LIMIT_SECRET                                                                                         \
+	1024 /* bytes of a password or token; RFC 4616 sets none, more is an attack on the hash */
+#define LIMIT_VERIFIERS       16    /* verifiers of one account: password, app passwords */
+#define LIMIT_CREDENTIAL      8192  /* bytes of one account's record */
+#define LIMIT_HASH_QUEUE      64    /* checks waiting for a hash: at 33 ms and two threads about a second */
+#define LIMIT_HASH_KNOWN      64    /* and as many more for addresses with a recent good log-in */
+#define LIMIT_HASH_THREADS    4     /* hashes at once: 19 MiB each */
+#define LIMIT_RECENT          16384 /* remembered good and bad secrets, 48 bytes each */
+#define LIMIT_TICKETS         4096  /* one-time tickets not yet redeemed; they live a minute */
+#define LIMIT_GUESS_ADDRESSES 16384 /* addresses whose failures are counted */
 
 /* roles */
-#define LIMIT_ENVELOPE_RECIPIENTS 1000    /* the most that `limits recipients` can be set to, LIMIT_RECIPIENTS */
-#define LIMIT_CONTENT_MEMORY 536870912 /* messages on their way in, of a frontend, in memory files of at most 1 MiB each */
-#define LIMIT_SUBMITTERS          65536  /* logged-in submission sessions the backend remembers */
-#define LIMIT_SUMMARY_TRANSFER    1310720 /* a summary between roles: LIMIT_MAIL_SUMMARY and room to spare */
+#define LIMIT_ENVELOPE_RECIPIENTS 1000 /* the most that `limits recipients` can be set to, LIMIT_RECIPIENTS  \
+					*/
+#define LIMIT_CONTENT_MEMORY                                                                                 \
+	536870912 /* messages on their way in, of a frontend, in memory files of at most 1 MiB each */
+#define LIMIT_SUBMITTERS       65536   /* logged-in submission sessions the backend remembers */
+#define LIMIT_SUMMARY_TRANSFER 1310720 /* a summary between roles: LIMIT_MAIL_SUMMARY and room to spare */
 
 /* admin */
 #define LIMIT_ADMIN_ARENA    8388608 /* a call's memory: all mailboxes of an account at their limits */
@@ -152,7 +162,7 @@
 #define LIMIT_DNS_ASKED   256 /* questions under way in the resolver role */
 
 /* pop3 */
-#define LIMIT_POP3_LINE 1100 /* RFC 2449 4 says 255; PASS may carry a secret of LIMIT_SECRET bytes */
-#define LIMIT_POP3_AUTH 4096 /* AUTH PLAIN: base64 of two names and a secret */
-#define LIMIT_POP3_USER 320  /* a name: an address */
+#define LIMIT_POP3_LINE     1100   /* RFC 2449 4 says 255; PASS may carry a secret of LIMIT_SECRET bytes */
+#define LIMIT_POP3_AUTH     4096   /* AUTH PLAIN: base64 of two names and a secret */
+#define LIMIT_POP3_USER     320    /* a name: an address */
 #define LIMIT_POP3_LOGIN_MS 180000 /* from connecting to a good login */

@@ -5,7 +5,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define ACCEPT_BATCH 64     /* a storm of connections does not starve the ones that are here */
+#define ACCEPT_BATCH    64  /* a storm of connections does not starve the ones that are here */
 #define ACCEPT_PAUSE_MS 100 /* when descriptors have run out */
 
 struct listener {

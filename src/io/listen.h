@@ -4,8 +4,8 @@
 
 struct listener;
 /*
- * Calls accepted(arg, fd) on the loop's stack for every connection: fd is non-blocking, close-on-exec, the callee's.
- * Takes fd over. NULL: out of memory. When descriptors run out it pauses 100 ms and goes on.
+ * Calls accepted(arg, fd) on the loop's stack for every connection: fd is non-blocking, close-on-exec, the
+ * callee's. Takes fd over. NULL: out of memory. When descriptors run out it pauses 100 ms and goes on.
  */
 struct listener *listener_new(int fd, void (*accepted)(void *arg, int fd), void *arg);
 void listener_free(struct listener *l);

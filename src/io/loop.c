@@ -1,5 +1,5 @@
-#include "io/loop_int.h"
 #include "base/clock.h"
+#include "io/loop_int.h"
 #include "limits.h"
 #include <errno.h>
 #include <pthread.h>
@@ -10,8 +10,8 @@
 static _Thread_local struct loop *this_loop;
 
 /*
- * noinline: the compiler must not keep the address of a thread-local over a switch. Fibers never migrate, so this is
- * belt and braces.
+ * noinline: the compiler must not keep the address of a thread-local over a switch. Fibers never migrate, so
+ * this is belt and braces.
  */
 __attribute__((noinline)) struct loop *loop_self(void)
 {
@@ -108,7 +108,7 @@ void loop_post(struct loop *l, struct loop_message *m)
 	do
 		m->next = head;
 	while (!atomic_compare_exchange_weak_explicit(
-	        &l->posted, &head, m, memory_order_release, memory_order_relaxed));
+		&l->posted, &head, m, memory_order_release, memory_order_relaxed));
 	if (!head) /* whoever found the list empty rings the bell */
 		uv_async_send(&l->async);
 }
@@ -190,7 +190,8 @@ void loop_free(struct loop *l)
 	if (!l)
 		return;
 	uv_walk(&l->uv, close_handle, NULL);
-	while (uv_run(&l->uv, UV_RUN_DEFAULT) != 0) /* a stop that is still pending ends the first run at once */
+	while (uv_run(&l->uv, UV_RUN_DEFAULT) !=
+		0) /* a stop that is still pending ends the first run at once */
 		;
 	uv_loop_close(&l->uv);
 	while (l->spare_n > 0)

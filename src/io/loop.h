@@ -24,8 +24,9 @@ void loop_stop(struct loop *l);
 uint64_t loop_now(void);
 
 /*
- * Posted messages: the only way threads speak to a loop. The caller owns `m` until `run` is called on the loop's thread
- * (not on a fiber: it must not park). Order is kept per poster. Never fails, never allocates; thread-safe.
+ * Posted messages: the only way threads speak to a loop. The caller owns `m` until `run` is called on the
+ * loop's thread (not on a fiber: it must not park). Order is kept per poster. Never fails, never allocates;
+ * thread-safe.
  */
 struct loop_message {
 	struct loop_message *next;
@@ -33,7 +34,8 @@ struct loop_message {
 };
 void loop_post(struct loop *l, struct loop_message *m);
 
-/* A callback at the end of each turn of the loop (batched flushes); `on` may be armed again and again, runs once. */
+/* A callback at the end of each turn of the loop (batched flushes); `on` may be armed again and again, runs
+ * once. */
 struct loop_tail {
 	struct loop_tail *next;
 	void (*run)(struct loop_tail *t);
@@ -41,5 +43,6 @@ struct loop_tail {
 };
 void loop_at_tail(struct loop_tail *t);
 
-/* Watchdog: longest time one fiber or callback held the loop since the last call, in microseconds, and who. */
+/* Watchdog: longest time one fiber or callback held the loop since the last call, in microseconds, and who.
+ */
 uint64_t loop_longest_us(const char **ret_name);

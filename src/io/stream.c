@@ -14,8 +14,9 @@
 #define OUT_GATHER 32768   /* written out when this much is gathered */
 #define OUT_MAX    1048576 /* one write call's copy is cut into pieces long before this */
 #define DIRECT_MIN 16384   /* a write this large goes out without being copied first */
-#define FAIR_BYTES 262144  /* read without a wait; then the loop's other fibers run, and the deadline counts \
-			    */
+#define FAIR_BYTES                                                                                           \
+	262144 /* read without a wait; then the loop's other fibers run, and the deadline counts             \
+		*/
 #define RELAY_WRITE_MS 300000 /* a relay's end that takes nothing for so long is gone */
 
 struct stream {

@@ -2,10 +2,10 @@
  * A buffered byte stream over a non-blocking descriptor, with or without TLS. One fiber reads and writes
  * it, or one reads and another writes; reading then never flushes while the writer is amid a write.
  *
- * Every call that may park ends by the stream's deadline. Calls return 0 or a count on success and a negative errno:
- * -ETIMEDOUT, -ECANCELED, -EPIPE/-ECONNRESET (peer gone), -EPROTO (TLS), -EMSGSIZE (a line over its limit).
- * End of input is -ENODATA; writing may go on after it, and after -ETIMEDOUT and -ECANCELED a last word may be written.
- * After any other error but -EMSGSIZE the stream stays in error.
+ * Every call that may park ends by the stream's deadline. Calls return 0 or a count on success and a negative
+ * errno: -ETIMEDOUT, -ECANCELED, -EPIPE/-ECONNRESET (peer gone), -EPROTO (TLS), -EMSGSIZE (a line over its
+ * limit). End of input is -ENODATA; writing may go on after it, and after -ETIMEDOUT and -ECANCELED a last
+ * word may be written. After any other error but -EMSGSIZE the stream stays in error.
  *
  * Buffers exist only while they hold bytes: a parked connection costs its struct and its trimmed stack.
  */
@@ -26,15 +26,16 @@ int stream_fd(const struct stream *s);
 void stream_timeout(struct stream *s, uint64_t ms);
 
 /*
- * Line layer: bytes up to LF, returned without CRLF or LF; the slice is valid until the next read call. A line over max
- * bytes (end included): -EMSGSIZE, and the line is skipped to its LF first (bounded memory). bare: set true when the
- * line ended in LF alone (NULL: do not care).
+ * Line layer: bytes up to LF, returned without CRLF or LF; the slice is valid until the next read call. A
+ * line over max bytes (end included): -EMSGSIZE, and the line is skipped to its LF first (bounded memory).
+ * bare: set true when the line ended in LF alone (NULL: do not care).
  */
 PARKS ssize_t stream_read_line(struct stream *s, size_t max, slice *ret_line, bool *ret_bare);
 
 /* Raw layer: makes at least one byte available and shows what is buffered; stream_consume takes bytes off. */
 PARKS int stream_fill(struct stream *s, slice *ret_have);
-/* As stream_fill, but waits for more than is buffered now (up to the buffer's size; -EMSGSIZE when that is full). */
+/* As stream_fill, but waits for more than is buffered now (up to the buffer's size; -EMSGSIZE when that is
+ * full). */
 PARKS int stream_fill_more(struct stream *s, slice *ret_have);
 void stream_consume(struct stream *s, size_t n);
 /* Exactly n bytes into p. */
@@ -48,7 +49,8 @@ PARKS int stream_flush(struct stream *s);
 int stream_error(const struct stream *s); /* 0 or the sticky negative errno */
 
 /*
- * IDLE: parks until input is there (returns 1), or stream_wake was called (0), or an error. Gives buffers and stack back.
+ * IDLE: parks until input is there (returns 1), or stream_wake was called (0), or an error. Gives buffers and
+ * stack back.
  */
 PARKS int stream_wait(struct stream *s);
 void stream_wake(struct stream *s); /* same loop */
@@ -58,22 +60,23 @@ bool stream_waiting(const struct stream *s);
 /* Shuts the sending side down after what was written, tells TLS, and closes. */
 PARKS void stream_close(struct stream *s);
 
-/* TLS (io/tls.h makes contexts). The handshake parks; `side`: server or client. 0 or negative errno; why: a sentence. */
+/* TLS (io/tls.h makes contexts). The handshake parks; `side`: server or client. 0 or negative errno; why: a
+ * sentence. */
 PARKS int stream_start_tls(struct stream *s, struct tls_context *ctx, bool server, const char **ret_why);
 bool stream_is_tls(const struct stream *s);
 /* "TLSv1.3 TLS_AES_256_GCM_SHA384" or NULL. Lives as long as the stream. */
 const char *stream_tls_info(const struct stream *s);
 
 /*
- * Hands the descriptor out (no TLS, nothing buffered for output): ret_rest gets what was read ahead (valid until
- * stream_free). Used to pass a logged-in session on. -1 when TLS is on.
+ * Hands the descriptor out (no TLS, nothing buffered for output): ret_rest gets what was read ahead (valid
+ * until stream_free). Used to pass a logged-in session on. -1 when TLS is on.
  */
 int stream_detach(struct stream *s, slice *ret_rest);
 /* Puts bytes in front of what will be read next (the rest handed over with a session). -ENOMEM. */
 int stream_unread(struct stream *s, slice bytes);
 
 /*
- * Copies both ways between a and b until both have ended or one fails, with back-pressure. Parks. Starts one fiber.
- * Timeout: what the other end decides (no deadline of its own).
+ * Copies both ways between a and b until both have ended or one fails, with back-pressure. Parks. Starts one
+ * fiber. Timeout: what the other end decides (no deadline of its own).
  */
 PARKS void stream_relay(struct stream *a, struct stream *b);

@@ -28,8 +28,8 @@ static void on_done(uv_work_t *w, int status)
 }
 
 /*
- * The request lies on the fiber's stack: allowed here, since the fiber stays parked, whatever happens, until libuv has
- * given it back.
+ * The request lies on the fiber's stack: allowed here, since the fiber stays parked, whatever happens, until
+ * libuv has given it back.
  */
 void worker_run(void (*fn)(void *arg), void *arg)
 {
@@ -74,7 +74,8 @@ void worker_start(unsigned n)
 		uv_queue_work(loop_uv(loop_self()), &s[i].uv, on_start, on_started);
 	}
 	uv_barrier_wait(&barrier);
-	uv_run(loop_uv(loop_self()), UV_RUN_NOWAIT); /* takes the finished requests back: they lie on this stack */
+	uv_run(loop_uv(loop_self()),
+		UV_RUN_NOWAIT); /* takes the finished requests back: they lie on this stack */
 	while (uv_loop_alive(loop_uv(loop_self())) && loop_uv(loop_self())->active_reqs.count > 0)
 		uv_run(loop_uv(loop_self()), UV_RUN_ONCE);
 	uv_barrier_destroy(&barrier);

@@ -3,8 +3,9 @@
 #include "io/fiber.h"
 
 /*
- * Runs fn(arg) on a pool thread and returns when it is done. It cannot be cancelled half-way: arg stays in use until the
- * return, whatever happens to the fiber. fn must not touch the loop, fibers or logs of this thread.
+ * Runs fn(arg) on a pool thread and returns when it is done. It cannot be cancelled half-way: arg stays in
+ * use until the return, whatever happens to the fiber. fn must not touch the loop, fibers or logs of this
+ * thread.
  */
 PARKS void worker_run(void (*fn)(void *arg), void *arg);
 

@@ -28,7 +28,8 @@ static int part(struct pop3_dotwriter *w, slice s)
 	return stream_write(w->io, s);
 }
 
-/* Whole lines that need no change go out in one piece: the next line that begins with a dot or lacks its CR ends it. */
+/* Whole lines that need no change go out in one piece: the next line that begins with a dot or lacks its CR
+ * ends it. */
 static size_t plain_run(const struct pop3_dotwriter *w, slice s)
 {
 	size_t at = 0;

@@ -1,6 +1,7 @@
 /*
- * POP3 before login (RFC 1939, AUTHORIZATION state): greeting, CAPA, USER/PASS, AUTH PLAIN (RFC 5034), STLS (RFC 2595),
- * QUIT. Runs in the frontend with small fixed memory; the logged-in session goes to the backend (pop3/session.h).
+ * POP3 before login (RFC 1939, AUTHORIZATION state): greeting, CAPA, USER/PASS, AUTH PLAIN (RFC 5034), STLS
+ * (RFC 2595), QUIT. Runs in the frontend with small fixed memory; the logged-in session goes to the backend
+ * (pop3/session.h).
  */
 #pragma once
 #include "base/err.h"
@@ -15,7 +16,8 @@ struct pop3_login_ops {
 	PARKS int (*starttls)(void *ctx, struct stream *io);
 	/* 0, or -1: ERR_DENIED a wrong name or password, anything else: try later. The text may be shown. */
 	PARKS int (*login)(void *ctx, const struct pop3_credentials *c, err *e);
-	/* Gives the logged-in session away with what is read ahead; the backend answers "+OK". 0: io is no longer ours. */
+	/* Gives the logged-in session away with what is read ahead; the backend answers "+OK". 0: io is no
+	 * longer ours. */
 	PARKS int (*handoff)(void *ctx, struct stream *io, err *e);
 };
 
@@ -27,5 +29,5 @@ struct pop3_login_config {
 };
 
 /* Returns true when the session was handed over (io is gone); else io is the caller's to close. */
-PARKS bool pop3_login_run(struct stream *io, const struct pop3_login_config *config, const struct pop3_login_ops *ops,
-        void *ctx);
+PARKS bool pop3_login_run(struct stream *io, const struct pop3_login_config *config,
+	const struct pop3_login_ops *ops, void *ctx);

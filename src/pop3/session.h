@@ -1,7 +1,7 @@
 /*
- * POP3 after login (RFC 1939, TRANSACTION and UPDATE): INBOX as it was at log-in; what DELE marks goes at QUIT, after
- * the commit, and only then (D14). A second session of the account is no error: both see their own list, and QUIT
- * removes what is still there. UIDL is the message's id.
+ * POP3 after login (RFC 1939, TRANSACTION and UPDATE): INBOX as it was at log-in; what DELE marks goes at
+ * QUIT, after the commit, and only then (D14). A second session of the account is no error: both see their
+ * own list, and QUIT removes what is still there. UIDL is the message's id.
  */
 #pragma once
 #include "io/stream.h"

@@ -1,4 +1,5 @@
-/* Fibers, deadlines, cancelling, signals, workers, posted messages; streams and channels over socket pairs. */
+/* Fibers, deadlines, cancelling, signals, workers, posted messages; streams and channels over socket pairs.
+ */
 #include "base/clock.h"
 #include "io/fiber.h"
 #include "io/loop.h"
@@ -200,11 +201,11 @@ static void test_many(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	        cmocka_unit_test(test_order),
-	        cmocka_unit_test(test_signal),
-	        cmocka_unit_test(test_worker),
-	        cmocka_unit_test(test_post),
-	        cmocka_unit_test(test_many),
+		cmocka_unit_test(test_order),
+		cmocka_unit_test(test_signal),
+		cmocka_unit_test(test_worker),
+		cmocka_unit_test(test_post),
+		cmocka_unit_test(test_many),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

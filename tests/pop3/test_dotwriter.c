@@ -16,18 +16,18 @@ static const struct {
 	uint64_t lines;
 	const char *out;
 } cases[] = {
-        {"A: b\r\n\r\nbody\r\n", UINT64_MAX, "A: b\r\n\r\nbody\r\n.\r\n"},
-        {"A: b\r\n\r\n.\r\n..\r\n.x\r\n", UINT64_MAX, "A: b\r\n\r\n..\r\n...\r\n..x\r\n.\r\n"},
-        {"A: b\r\n\r\nno line end", UINT64_MAX, "A: b\r\n\r\nno line end\r\n.\r\n"},
-        {"A: b\n\nbare\n.dot\n", UINT64_MAX, "A: b\r\n\r\nbare\r\n..dot\r\n.\r\n"},
-        {"A: b\r\n\r\nx\ry\r\nz\r", UINT64_MAX, "A: b\r\n\r\nx\ry\r\nz\r\n.\r\n"},
-        {"", UINT64_MAX, ".\r\n"},
-        {"A: b\r\nC: d\r\n\r\none\r\ntwo\r\nthree\r\n", 0, "A: b\r\nC: d\r\n\r\n.\r\n"},
-        {"A: b\r\nC: d\r\n\r\none\r\ntwo\r\nthree\r\n", 2, "A: b\r\nC: d\r\n\r\none\r\ntwo\r\n.\r\n"},
-        {"A: b\r\n\r\none\r\n", 9, "A: b\r\n\r\none\r\n.\r\n"},
-        {"A: b\r\nno body", 3, "A: b\r\nno body\r\n.\r\n"},
-        {".A: b\r\n\r\n", 1, "..A: b\r\n\r\n.\r\n"},
-        {"A: b\n\n\n\nx\n", 2, "A: b\r\n\r\n\r\n\r\n.\r\n"},
+	{"A: b\r\n\r\nbody\r\n", UINT64_MAX, "A: b\r\n\r\nbody\r\n.\r\n"},
+	{"A: b\r\n\r\n.\r\n..\r\n.x\r\n", UINT64_MAX, "A: b\r\n\r\n..\r\n...\r\n..x\r\n.\r\n"},
+	{"A: b\r\n\r\nno line end", UINT64_MAX, "A: b\r\n\r\nno line end\r\n.\r\n"},
+	{"A: b\n\nbare\n.dot\n", UINT64_MAX, "A: b\r\n\r\nbare\r\n..dot\r\n.\r\n"},
+	{"A: b\r\n\r\nx\ry\r\nz\r", UINT64_MAX, "A: b\r\n\r\nx\ry\r\nz\r\n.\r\n"},
+	{"", UINT64_MAX, ".\r\n"},
+	{"A: b\r\nC: d\r\n\r\none\r\ntwo\r\nthree\r\n", 0, "A: b\r\nC: d\r\n\r\n.\r\n"},
+	{"A: b\r\nC: d\r\n\r\none\r\ntwo\r\nthree\r\n", 2, "A: b\r\nC: d\r\n\r\none\r\ntwo\r\n.\r\n"},
+	{"A: b\r\n\r\none\r\n", 9, "A: b\r\n\r\none\r\n.\r\n"},
+	{"A: b\r\nno body", 3, "A: b\r\nno body\r\n.\r\n"},
+	{".A: b\r\n\r\n", 1, "..A: b\r\n\r\n.\r\n"},
+	{"A: b\n\n\n\nx\n", 2, "A: b\r\n\r\n\r\n\r\n.\r\n"},
 };
 
 struct play {

@@ -1,4 +1,5 @@
-/* Plays tests/talk/pop3-login-*.talk (before login, with a made-up world) and pop3-session-*.talk (a real INBOX). */
+/* Plays tests/talk/pop3-login-*.talk (before login, with a made-up world) and pop3-session-*.talk (a real
+ * INBOX). */
 #include "../mailbox/fixture.h"
 #include "../talk_runner.h"
 #include "mail/summary.h"
@@ -83,8 +84,8 @@ static int on_login(void *ctx, const struct pop3_credentials *c, err *e)
 		return err_set(e, ERR_TEMP, "not now");
 	snprintf(w->authzid, sizeof w->authzid, "%.*s", (int)c->authzid.n, c->authzid.n ? c->authzid.p : "");
 	return slice_eq(c->user, slice_of(w->user)) && slice_eq(c->secret, slice_of(w->secret))
-	               ? 0
-	               : err_set(e, ERR_DENIED, "no");
+		       ? 0
+		       : err_set(e, ERR_DENIED, "no");
 }
 
 static int on_handoff(void *ctx, struct stream *io, err *e)
@@ -118,7 +119,7 @@ static enum talk_result session_directive(void *arg, slice word, slice rest)
 	struct buf text = BUF_INIT(65536);
 
 	if (!slice_eq(word, S("message")) || w->n == sizeof w->messages / sizeof *w->messages ||
-	        !talk_unescape(rest, &text))
+		!talk_unescape(rest, &text))
 		return TALK_UNKNOWN;
 	buf_add_c(&text, 0);
 	w->messages[w->n++] = text.p;
@@ -134,7 +135,8 @@ static void session_serve(void *arg, struct stream *io)
 	err e = {0};
 
 	fixture_init(&f, &kv_memory);
-	struct store_config c = {.dir = f.dir, .engine = &kv_memory, .volume_bytes = 64 << 20, .step_bytes = 1 << 20};
+	struct store_config c = {
+		.dir = f.dir, .engine = &kv_memory, .volume_bytes = 64 << 20, .step_bytes = 1 << 20};
 	f.arena = arena_new(8 << 20);
 	f.codec = mailbox_codec_new();
 	if (store_open(&c, &f.store, &e) < 0 || store_start(f.store, &e) < 0) {
@@ -144,7 +146,8 @@ static void session_serve(void *arg, struct stream *io)
 	uint32_t account = make_account(&f, "alice", "example.test");
 	for (size_t i = 0; i < w->n; i++)
 		append_one(&f, account, MAILBOX_INBOX, w->messages[i], 0);
-	struct pop3_session s = {.io = io, .store = f.store, .account = account, .errors_max = 5, .timeout_ms = 600000};
+	struct pop3_session s = {
+		.io = io, .store = f.store, .account = account, .errors_max = 5, .timeout_ms = 600000};
 	pop3_session_run(&s);
 	w->left = read_mailbox(&f, account, MAILBOX_INBOX, &row) ? row.messages : 99;
 	stream_printf(io, "left %u\r\n", w->left);
@@ -157,11 +160,15 @@ static void session_serve(void *arg, struct stream *io)
 
 int main(int argc, char **argv)
 {
-	static const struct talk_server login = {"pop3 login", login_begin, login_directive, login_serve, world_end};
-	static const struct talk_server session = {"pop3 session", login_begin, session_directive, session_serve, world_end};
+	static const struct talk_server login = {
+		"pop3 login", login_begin, login_directive, login_serve, world_end};
+	static const struct talk_server session = {
+		"pop3 session", login_begin, session_directive, session_serve, world_end};
 
 	if (argc != 2)
 		return 64;
-	return talk_run_all(argv[1], "pop3-login-", &login) == 0 && talk_run_all(argv[1], "pop3-session-", &session) == 0 ? 0
-	                                                                                                                  : 1;
+	return talk_run_all(argv[1], "pop3-login-", &login) == 0 &&
+			       talk_run_all(argv[1], "pop3-session-", &session) == 0
+		       ? 0
+		       : 1;
 }

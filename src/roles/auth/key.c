@@ -1,4 +1,5 @@
-/* The TLS key: the owner's file, or one made here and kept in our own folder. It never leaves this process. */
+/* The TLS key: the owner's file, or one made here and kept in our own folder. It never leaves this process.
+ */
 #include "auth/key.h"
 #include "base/clock.h"
 #include "base/log.h"
@@ -9,12 +10,12 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define KEY_FILE_MAX 65536
-#define SELF_KEY "self-signed-key.pem"
+#define KEY_FILE_MAX     65536
+#define SELF_KEY         "self-signed-key.pem"
 #define SELF_CERTIFICATE "self-signed-certificate.pem"
-#define SELF_NAMES "self-signed-names"
-#define SELF_RENEW_S (30 * 86400) /* before its 397 days are over */
-#define SELF_LIFE_S (397 * 86400)
+#define SELF_NAMES       "self-signed-names"
+#define SELF_RENEW_S     (30 * 86400) /* before its 397 days are over */
+#define SELF_LIFE_S      (397 * 86400)
 
 static int read_fd(int fd, struct buf *out, err *e)
 {
@@ -44,7 +45,7 @@ static int write_ours(const char *name, slice bytes, err *e)
 	AUTO_FD dir = open(".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
 	if (fd < 0 || dir < 0 || write(fd, bytes.p, bytes.n) != (ssize_t)bytes.n || fsync(fd) < 0 ||
-	        renameat(AT_FDCWD, part, AT_FDCWD, name) < 0 || fsync(dir) < 0)
+		renameat(AT_FDCWD, part, AT_FDCWD, name) < 0 || fsync(dir) < 0)
 		return err_sys(e, ERR_IO, "cannot write \"%s\"", name);
 	return 0;
 }
@@ -63,8 +64,9 @@ static bool load_self(slice hosts, struct buf *key, struct buf *chain)
 	struct stat st;
 	err e;
 	bool good = read_ours(SELF_NAMES, &names, &e) == 0 && slice_eq(buf_slice(&names), hosts) &&
-	            read_ours(SELF_KEY, key, &e) == 0 && read_ours(SELF_CERTIFICATE, chain, &e) == 0 &&
-	            stat(SELF_CERTIFICATE, &st) == 0 && clock_wall_s() < (int64_t)st.st_mtime + SELF_LIFE_S - SELF_RENEW_S;
+		    read_ours(SELF_KEY, key, &e) == 0 && read_ours(SELF_CERTIFICATE, chain, &e) == 0 &&
+		    stat(SELF_CERTIFICATE, &st) == 0 &&
+		    clock_wall_s() < (int64_t)st.st_mtime + SELF_LIFE_S - SELF_RENEW_S;
 
 	buf_free(&names);
 	if (!good) {
@@ -84,8 +86,8 @@ static int make_self(slice hosts, struct buf *key, struct buf *chain, err *e)
 	if (n == 0)
 		names[n++] = S("localhost");
 	if (key_selfsigned_make(names, n, clock_wall_s(), key, chain, e) < 0 ||
-	        write_ours(SELF_KEY, buf_slice(key), e) < 0 || write_ours(SELF_CERTIFICATE, buf_slice(chain), e) < 0 ||
-	        write_ours(SELF_NAMES, hosts, e) < 0)
+		write_ours(SELF_KEY, buf_slice(key), e) < 0 ||
+		write_ours(SELF_CERTIFICATE, buf_slice(chain), e) < 0 || write_ours(SELF_NAMES, hosts, e) < 0)
 		return -1;
 	log_event(LOG_NOTICE, "certificate_made", F_SLICE("names", hosts));
 	return 0;
@@ -94,7 +96,9 @@ static int make_self(slice hosts, struct buf *key, struct buf *chain, err *e)
 static int load(struct auth_role *a, const struct msg_key *m, struct buf *chain, err *e)
 {
 	struct buf pem = BUF_INIT(KEY_FILE_MAX);
-	int rc = m->file >= 0 ? read_fd(m->file, &pem, e) : load_self(m->hosts, &pem, chain) ? 0 : make_self(m->hosts, &pem, chain, e);
+	int rc = m->file >= 0                       ? read_fd(m->file, &pem, e)
+		 : load_self(m->hosts, &pem, chain) ? 0
+						    : make_self(m->hosts, &pem, chain, e);
 	struct key *key = rc == 0 ? key_load(buf_slice(&pem), e) : NULL;
 
 	wipe(&pem);

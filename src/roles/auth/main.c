@@ -1,12 +1,13 @@
 /*
- * The auth role: passwords and private keys. It has its own folder and no network, and tells nobody more than yes, no or
- * later. A frontend that asks gets a one-time ticket; only the backend can turn it into an account.
+ * The auth role: passwords and private keys. It has its own folder and no network, and tells nobody more than
+ * yes, no or later. A frontend that asks gets a one-time ticket; only the backend can turn it into an
+ * account.
  */
 #include "base/log.h"
 #include "io/tls.h"
 #include "roles/auth/auth_role.h"
 
-#define ASK_MS 20000
+#define ASK_MS  20000
 #define WORKERS 2 /* hashes at once: 19 MiB each */
 
 enum verdict { VERDICT_OK = 1, VERDICT_BAD, VERDICT_LATER };
@@ -53,8 +54,8 @@ static void say(struct channel_request *q, enum verdict v, const char *text)
 }
 
 /*
- * The same work and the same answer for a name that is unknown, an account that is switched off and a wrong password: a
- * stranger learns nothing from text or time.
+ * The same work and the same answer for a name that is unknown, an account that is switched off and a wrong
+ * password: a stranger learns nothing from text or time.
  */
 static void on_login(struct channel_request *q, void *arg)
 {
@@ -66,7 +67,7 @@ static void on_login(struct channel_request *q, void *arg)
 
 	if (!msg_login_take(q, &m))
 		return;
-	if (m.address.n != sizeof ((struct secret_question *)0)->address) {
+	if (m.address.n != sizeof((struct secret_question *)0)->address) {
 		channel_offense(channel_request_channel(q), "a login without an address");
 		return;
 	}
@@ -79,7 +80,10 @@ static void on_login(struct channel_request *q, void *arg)
 		say(q, VERDICT_LATER, "");
 		return;
 	}
-	struct secret_question c = {.account = who.found ? who.account : 0, .epoch = who.epoch, .name = m.name, .secret = m.secret};
+	struct secret_question c = {.account = who.found ? who.account : 0,
+		.epoch = who.epoch,
+		.name = m.name,
+		.secret = m.secret};
 	memcpy(c.address, m.address.p, sizeof c.address);
 	if (!may_try(a, c.address)) {
 		a->failed++;
@@ -94,14 +98,15 @@ static void on_login(struct channel_request *q, void *arg)
 		a->failed++;
 		guess_failed(a->guesses, c.address, loop_now());
 		say(q, VERDICT_BAD, "");
-	} else if (ticket_make(a->tickets, who.account, m.protocol, frontend_of(q), loop_now(), ticket, &e) < 0) {
+	} else if (ticket_make(a->tickets, who.account, m.protocol, frontend_of(q), loop_now(), ticket, &e) <
+		   0) {
 		say(q, VERDICT_LATER, "");
 	} else {
 		a->logins++;
 		guess_good(a->guesses, c.address, loop_now());
 		msg_login_answer(q, &(struct msg_login_reply){.verdict = VERDICT_OK,
-		                            .account = who.account,
-		                            .ticket = slice_make(ticket, sizeof ticket)});
+					    .account = who.account,
+					    .ticket = slice_make(ticket, sizeof ticket)});
 	}
 }
 
@@ -114,8 +119,9 @@ static void on_ticket(struct channel_request *q, void *arg)
 
 	if (!msg_ticket_take(q, &m))
 		return;
-	bool good = m.ticket.n == TICKET_SIZE && ticket_redeem(a->tickets, (const uint8_t *)m.ticket.p, m.protocol,
-	                                                 m.frontend, loop_now(), &account, &e) == 0;
+	bool good =
+		m.ticket.n == TICKET_SIZE && ticket_redeem(a->tickets, (const uint8_t *)m.ticket.p,
+						     m.protocol, m.frontend, loop_now(), &account, &e) == 0;
 	msg_ticket_answer(q, &(struct msg_ticket_reply){.good = good, .account = account});
 }
 
@@ -179,7 +185,8 @@ static int start(struct role_run *r, err *e)
 	a->guesses = guesses_new();
 	if (!a->tickets || !a->guesses)
 		return err_set(e, ERR_TEMP, "no memory");
-	a->credentials = credentials_open(".", WORKERS, e); /* the sandbox made the folder the working directory */
+	a->credentials =
+		credentials_open(".", WORKERS, e); /* the sandbox made the folder the working directory */
 	return a->credentials ? auth_ticket_keys_start(a, e) : -1;
 }
 
@@ -188,7 +195,7 @@ static void status(struct role_run *r, struct buf *json)
 	const struct auth_role *a = r->state;
 
 	buf_addf(json, ",\"logins\":%llu,\"failed\":%llu,\"signatures\":%llu", (unsigned long long)a->logins,
-	        (unsigned long long)a->failed, (unsigned long long)a->signs);
+		(unsigned long long)a->failed, (unsigned long long)a->signs);
 }
 
 static void end(struct role_run *r)
@@ -205,15 +212,15 @@ int main(int argc, char **argv)
 {
 	static struct auth_role state;
 	static const struct role_ops ops = {
-	        .role = ROLE_AUTH,
-	        .sandbox = &auth_sandbox,
-	        .workers = WORKERS,
-	        .prepare = prepare,
+		.role = ROLE_AUTH,
+		.sandbox = &auth_sandbox,
+		.workers = WORKERS,
+		.prepare = prepare,
 		.peer = on_peer,
 		.start = start,
-	        .handlers = handlers,
-	        .status = status,
-	        .end = end,
+		.handlers = handlers,
+		.status = status,
+		.end = end,
 	};
 
 	return role_main(argc, argv, &ops, &state);

@@ -1,6 +1,6 @@
 /*
- * Keys of TLS session tickets: made here, given to all frontends, so that a client may resume at any of them. A new
- * generation every 12 hours; the one before is still honoured, so a ticket lives at most a day.
+ * Keys of TLS session tickets: made here, given to all frontends, so that a client may resume at any of them.
+ * A new generation every 12 hours; the one before is still honoured, so a ticket lives at most a day.
  */
 #include "base/hash.h"
 #include "base/log.h"
@@ -9,7 +9,7 @@
 #include <string.h>
 
 #define GENERATION_MS (12 * 3600 * UINT64_C(1000))
-#define GIVE_MS 10000
+#define GIVE_MS       10000
 
 struct gift {
 	struct role_run *role;
@@ -27,7 +27,8 @@ static void give(struct role_run *r, uint8_t frontend)
 	struct channel_answer hold;
 	err e = {0};
 
-	if (ask_ticket_keys(r->peers[ROLE_FRONTEND][frontend], &m, &reply, &hold, loop_now() + GIVE_MS, &e) == 0)
+	if (ask_ticket_keys(r->peers[ROLE_FRONTEND][frontend], &m, &reply, &hold, loop_now() + GIVE_MS, &e) ==
+		0)
 		channel_answer_free(&hold);
 	else if (e.kind != ERR_CLOSED)
 		log_event(LOG_WARN, "ticket_keys_not_given", F_U64("frontend", frontend), F_ERR(&e));

@@ -3,8 +3,8 @@
 #include "roles/backend/backend.h"
 
 #define SWEEP_PAUSE_MS 60000
-#define GUARD_MS 250
-#define SWEEP_STEP_MS 50 /* between two steps while more waits: others come first */
+#define GUARD_MS       250
+#define SWEEP_STEP_MS  50 /* between two steps while more waits: others come first */
 
 static void on_peer(struct role_run *r, enum role peer, uint8_t instance, bool up)
 {
@@ -43,8 +43,8 @@ static void sweeper(void *arg)
 }
 
 /*
- * A failed write or sync leaves the store suspect: it takes nothing more. The cure is to end and be started again,
- * which recovers the store from what is on the disk.
+ * A failed write or sync leaves the store suspect: it takes nothing more. The cure is to end and be started
+ * again, which recovers the store from what is on the disk.
  */
 static void guard(void *arg)
 {
@@ -54,7 +54,8 @@ static void guard(void *arg)
 	while (fiber_sleep(GUARD_MS) == 0) {
 		store_stats(b->store, &stats);
 		if (stats.suspect) {
-			log_event(LOG_ERROR, "store_suspect", F_STR("note", "the backend starts again and recovers it"));
+			log_event(LOG_ERROR, "store_suspect",
+				F_STR("note", "the backend starts again and recovers it"));
 			loop_stop(b->role->loop);
 			break;
 		}
@@ -88,14 +89,15 @@ static int start(struct role_run *r, err *e)
 	if (!b->watchers)
 		return err_set(e, ERR_TEMP, "no memory");
 	struct store_config config = {
-	        .dir = ".", /* the sandbox made it the working directory */
-	        .engine = &kv_lmdb,
-	        .map_bytes = r->settings->store_map,
-	        .volume_bytes = r->settings->store_volume,
-	        .on_group = watchers_on_group,
-	        .arg = b->watchers,
+		.dir = ".", /* the sandbox made it the working directory */
+		.engine = &kv_lmdb,
+		.map_bytes = r->settings->store_map,
+		.volume_bytes = r->settings->store_volume,
+		.on_group = watchers_on_group,
+		.arg = b->watchers,
 	};
-	if (store_open(&config, &b->store, e) < 0 || back_loops_start(b, e) < 0 || store_start(b->store, e) < 0)
+	if (store_open(&config, &b->store, e) < 0 || back_loops_start(b, e) < 0 ||
+		store_start(b->store, e) < 0)
 		return -1;
 	store_stats(b->store, &stats);
 	b->epoch = stats.epoch;
@@ -124,12 +126,14 @@ static void status(struct role_run *r, struct buf *json)
 
 	store_stats(b->store, &s);
 	buf_addf(json,
-	        ",\"sessions\":%u,\"sessions_total\":%llu,\"delivered\":%llu,\"store\":{\"suspect\":%s,\"groups\":%llu,"
-	        "\"intents\":%llu,\"bytes\":%llu,\"volume\":%llu,\"volume_used\":%llu,\"engine_bytes\":%llu,\"epoch\":%u}",
-	        back_sessions(b), (unsigned long long)b->sessions_total, (unsigned long long)b->delivered,
-	        s.suspect ? "true" : "false", (unsigned long long)s.groups, (unsigned long long)s.intents,
-	        (unsigned long long)s.bytes, (unsigned long long)s.volume, (unsigned long long)s.volume_used,
-	        (unsigned long long)s.engine_bytes, s.epoch);
+		",\"sessions\":%u,\"sessions_total\":%llu,\"delivered\":%llu,\"store\":{\"suspect\":%s,"
+		"\"groups\":%llu,"
+		"\"intents\":%llu,\"bytes\":%llu,\"volume\":%llu,\"volume_used\":%llu,\"engine_bytes\":%llu,"
+		"\"epoch\":%u}",
+		back_sessions(b), (unsigned long long)b->sessions_total, (unsigned long long)b->delivered,
+		s.suspect ? "true" : "false", (unsigned long long)s.groups, (unsigned long long)s.intents,
+		(unsigned long long)s.bytes, (unsigned long long)s.volume, (unsigned long long)s.volume_used,
+		(unsigned long long)s.engine_bytes, s.epoch);
 }
 
 static void end(struct role_run *r)
@@ -144,17 +148,17 @@ int main(int argc, char **argv)
 {
 	static struct backend state;
 	static const struct role_ops ops = {
-	        .role = ROLE_BACKEND,
-	        .sandbox = &backend_sandbox,
-	        .workers = 4,
-	        .prepare = prepare,
-	        .start = start,
-	        .handlers = handlers,
-	        .peer = on_peer,
-	        .reload = reload,
-	        .drain = drain,
-	        .status = status,
-	        .end = end,
+		.role = ROLE_BACKEND,
+		.sandbox = &backend_sandbox,
+		.workers = 4,
+		.prepare = prepare,
+		.start = start,
+		.handlers = handlers,
+		.peer = on_peer,
+		.reload = reload,
+		.drain = drain,
+		.status = status,
+		.end = end,
 	};
 
 	return role_main(argc, argv, &ops, &state);

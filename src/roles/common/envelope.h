@@ -1,4 +1,5 @@
-/* The envelope of a message as it goes from frontend to backend. Pure; slices of a decoded one lie in the bytes. */
+/* The envelope of a message as it goes from frontend to backend. Pure; slices of a decoded one lie in the
+ * bytes. */
 #pragma once
 #include "base/arena.h"
 #include "base/buf.h"
@@ -12,9 +13,9 @@ struct envelope_recipient {
 };
 
 struct envelope {
-	slice sender; /* "local@domain" as it came, empty for <> */
-	slice id;     /* ENVID */
-	uint8_t ret;  /* enum queue_ret */
+	slice sender;  /* "local@domain" as it came, empty for <> */
+	slice id;      /* ENVID */
+	uint8_t ret;   /* enum queue_ret */
 	uint8_t flags; /* enum queue_message_flag */
 	struct envelope_recipient *recipients;
 	size_t n;

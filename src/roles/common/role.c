@@ -116,8 +116,8 @@ static void on_config(struct channel_request *q, void *arg)
 }
 
 /*
- * A fiber may have a slice of the old settings in its hands while it is parked, a walk through all domains being the
- * longest. Before it is freed it rests longer than any of them takes.
+ * A fiber may have a slice of the old settings in its hands while it is parked, a walk through all domains
+ * being the longest. Before it is freed it rests longer than any of them takes.
  */
 static void retire(void *arg)
 {
@@ -224,7 +224,8 @@ static int begin(struct role_run *r, int argc, char **argv, err *e)
 	signal(SIGPIPE, SIG_IGN);
 	signal(SIGINT, SIG_IGN); /* the terminal's ^C reaches all of us: the supervisor decides */
 	signal(SIGHUP, SIG_IGN);
-	signal(SIGTERM, SIG_IGN); /* a service manager may send it to all of us: the supervisor drains in order */
+	signal(SIGTERM,
+		SIG_IGN); /* a service manager may send it to all of us: the supervisor drains in order */
 	close_range(ROLE_FD_HOME + 1, ~0u, 0); /* whatever the one who started the supervisor left open */
 	if (argc > 1 && !slice_to_u64(slice_of(argv[1]), ROLE_INSTANCES - 1, &instance))
 		return err_set(e, ERR_SYNTAX, "started by hand? the supervisor starts this program");

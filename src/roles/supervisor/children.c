@@ -11,10 +11,10 @@
 #include <unistd.h>
 
 #define BACKOFF_FIRST_MS 100
-#define BACKOFF_MAX_MS 30000
-#define BACKOFF_CALM_MS 60000 /* a role that lived this long starts again without delay */
-#define DRAIN_MS 5000
-#define END_MS 3000
+#define BACKOFF_MAX_MS   30000
+#define BACKOFF_CALM_MS  60000 /* a role that lived this long starts again without delay */
+#define DRAIN_MS         5000
+#define END_MS           3000
 
 static int home_of(const struct supervisor *s, enum role role)
 {
@@ -94,7 +94,8 @@ static int first_question(struct child *c, err *e)
 	struct msg_config_commit_reply reply;
 	struct channel_answer hold;
 
-	if (ask_config_commit(c->channel, &(struct msg_config_commit){0}, &reply, &hold, loop_now() + START_MS, e) < 0)
+	if (ask_config_commit(
+		    c->channel, &(struct msg_config_commit){0}, &reply, &hold, loop_now() + START_MS, e) < 0)
 		return -1;
 	channel_answer_free(&hold);
 	return 0;
@@ -112,8 +113,8 @@ static void log_end(const struct child *c)
 	bool killed = WIFSIGNALED(c->status);
 
 	log_event(c->s->stopping ? LOG_DEBUG : LOG_WARN, "role_ended", F_STR("role", role_name(c->role)),
-	        F_U64("instance", c->instance), F_STR("how", killed ? "signal" : "exit"),
-	        F_I64("code", killed ? WTERMSIG(c->status) : WEXITSTATUS(c->status)));
+		F_U64("instance", c->instance), F_STR("how", killed ? "signal" : "exit"),
+		F_I64("code", killed ? WTERMSIG(c->status) : WEXITSTATUS(c->status)));
 }
 
 /* Starts the role, again and again, with a growing pause between quick deaths. */
@@ -127,7 +128,8 @@ static void keeper(void *arg)
 
 		if (spawn(c, &e) < 0 || first_question(c, &e) < 0 || supervisor_wire(c, &e) < 0) {
 			if (!c->s->stopping)
-				log_event(LOG_ERROR, "role_start_failed", F_STR("role", role_name(c->role)), F_ERR(&e));
+				log_event(LOG_ERROR, "role_start_failed", F_STR("role", role_name(c->role)),
+					F_ERR(&e));
 			if (c->pid > 0)
 				kill(c->pid, SIGKILL);
 			if (!c->s->ready && c->restarts >= 2) {
@@ -139,7 +141,9 @@ static void keeper(void *arg)
 		if (c->s->stopping)
 			break;
 		uint64_t lived = clock_boot_ms() - c->started_ms;
-		pause = lived >= BACKOFF_CALM_MS ? BACKOFF_FIRST_MS : pause * 2 > BACKOFF_MAX_MS ? BACKOFF_MAX_MS : pause * 2;
+		pause = lived >= BACKOFF_CALM_MS     ? BACKOFF_FIRST_MS
+			: pause * 2 > BACKOFF_MAX_MS ? BACKOFF_MAX_MS
+						     : pause * 2;
 		c->restarts++;
 		fiber_sleep(pause / 2);
 	}
@@ -186,7 +190,8 @@ void supervisor_children_start(struct supervisor *s)
 
 	/* Who is needed for the first greeting comes first. */
 	add_child(s, ROLE_AUTH, 0);
-	for (uint8_t i = 0; i < (frontends ? frontends : (uint64_t)(cores > 0 ? cores : 1)) && i < ROLE_INSTANCES; i++)
+	for (uint8_t i = 0;
+		i < (frontends ? frontends : (uint64_t)(cores > 0 ? cores : 1)) && i < ROLE_INSTANCES; i++)
 		add_child(s, ROLE_FRONTEND, i);
 	add_child(s, ROLE_BACKEND, 0);
 	add_child(s, ROLE_RESOLVER, 0);
@@ -207,8 +212,8 @@ static void drain_fiber(void *arg)
 	struct msg_drain_reply reply;
 	struct channel_answer hold = {0};
 
-	if (d->c->up &&
-	        ask_drain(d->c->channel, &(struct msg_drain){0}, &reply, &hold, loop_now() + DRAIN_MS, NULL) == 0)
+	if (d->c->up && ask_drain(d->c->channel, &(struct msg_drain){0}, &reply, &hold, loop_now() + DRAIN_MS,
+				NULL) == 0)
 		channel_answer_free(&hold);
 	--*d->left;
 	fiber_signal_all(d->done);

@@ -6,9 +6,9 @@
 #include <unistd.h>
 
 /*
- * A folder of ours: made when missing, never through a link, owned by the role that lives in it and closed to all
- * others, but that our own group may pass through: as root, a role enters it before it takes its own id. Returns its
- * descriptor.
+ * A folder of ours: made when missing, never through a link, owned by the role that lives in it and closed to
+ * all others, but that our own group may pass through: as root, a role enters it before it takes its own id.
+ * Returns its descriptor.
  */
 static int folder(int at, const char *name, uid_t owner, mode_t mode, err *e)
 {
@@ -19,8 +19,9 @@ static int folder(int at, const char *name, uid_t owner, mode_t mode, err *e)
 
 	if (fd < 0)
 		return err_sys(e, ERR_IO, "cannot open the folder \"%s\"", name);
-	if (fstat(fd, &st) < 0 || (geteuid() == 0 && st.st_uid != owner && fchown(fd, owner, getegid()) < 0) ||
-	        ((st.st_mode & 07777) != mode && fchmod(fd, mode) < 0)) {
+	if (fstat(fd, &st) < 0 ||
+		(geteuid() == 0 && st.st_uid != owner && fchown(fd, owner, getegid()) < 0) ||
+		((st.st_mode & 07777) != mode && fchmod(fd, mode) < 0)) {
 		err_sys(e, ERR_IO, "cannot give the folder \"%s\" to its role", name);
 		close(fd);
 		return -1;
@@ -56,14 +57,16 @@ int supervisor_folders(struct supervisor *s, err *e)
 {
 	const struct settings *c = s->config.settings;
 	uid_t base = geteuid() == 0 ? (uid_t)c->role_ids : geteuid();
-	uid_t backend = geteuid() == 0 ? base + ROLE_BACKEND : base, auth = geteuid() == 0 ? base + ROLE_AUTH : base;
+	uid_t backend = geteuid() == 0 ? base + ROLE_BACKEND : base,
+	      auth = geteuid() == 0 ? base + ROLE_AUTH : base;
 
 	if ((s->data_fd = make_path(c->data_dir, e)) < 0 || (s->run_fd = make_path(c->run_dir, e)) < 0)
 		return -1;
 	if (flock(s->run_fd, LOCK_EX | LOCK_NB) < 0) /* else its sockets would be taken from the other one */
 		return errno == EWOULDBLOCK
-		               ? err_set(e, ERR_EXISTS, "another post house runs in \"%" SLICE_FMT "\"", SLICE_ARG(c->run_dir))
-		               : err_sys(e, ERR_IO, "cannot lock the run folder");
+			       ? err_set(e, ERR_EXISTS, "another post house runs in \"%" SLICE_FMT "\"",
+					 SLICE_ARG(c->run_dir))
+			       : err_sys(e, ERR_IO, "cannot lock the run folder");
 	s->store_fd = folder(s->data_fd, "store", backend, 0710, e);
 	s->auth_fd = folder(s->data_fd, "auth", auth, 0710, e);
 	s->empty_fd = folder(s->run_fd, "empty", geteuid(), 0555, e);

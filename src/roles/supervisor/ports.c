@@ -10,7 +10,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#define BACKLOG 1024
+#define BACKLOG      1024
 #define VISITORS_MAX 64 /* of the control socket, until the backend has taken them */
 
 static int bind_unix(slice path, mode_t mode, err *e)
@@ -22,8 +22,9 @@ static int bind_unix(slice path, mode_t mode, err *e)
 		return err_sys(e, ERR_IO, "socket");
 	if (path.n >= sizeof a.sun_path) {
 		close(fd);
-		return err_set(e, ERR_LIMIT, "the path \"%" SLICE_FMT "\" is too long for a socket (at most %zu bytes)",
-		        SLICE_ARG(path), sizeof a.sun_path - 1);
+		return err_set(e, ERR_LIMIT,
+			"the path \"%" SLICE_FMT "\" is too long for a socket (at most %zu bytes)",
+			SLICE_ARG(path), sizeof a.sun_path - 1);
 	}
 	memcpy(a.sun_path, path.p, path.n);
 	unlink(a.sun_path);
@@ -86,8 +87,8 @@ int supervisor_ports_open(struct supervisor *s, const struct settings *settings,
 		if (have)
 			continue;
 		int fd = s->ports_n == PORTS_MAX ? err_set(e, ERR_LIMIT, "more than %d listeners", PORTS_MAX)
-		         : l->family == LISTEN_UNIX ? bind_unix(l->path, 0660, e)
-		                                    : bind_ip(l, e);
+			 : l->family == LISTEN_UNIX ? bind_unix(l->path, 0660, e)
+						    : bind_ip(l, e);
 		if (fd < 0) {
 			while (s->ports_n > before)
 				close(s->ports[--s->ports_n].fd);
@@ -118,8 +119,8 @@ void supervisor_ports_prune(struct supervisor *s, const struct settings *setting
 			struct channel_answer hold = {0};
 
 			if (s->children[k].role == ROLE_FRONTEND && s->children[k].up &&
-			        ask_unlisten(s->children[k].channel, &(struct msg_unlisten){p->id}, &reply, &hold,
-			                loop_now() + START_MS, NULL) == 0)
+				ask_unlisten(s->children[k].channel, &(struct msg_unlisten){p->id}, &reply,
+					&hold, loop_now() + START_MS, NULL) == 0)
 				channel_answer_free(&hold);
 		}
 		close(p->fd);
@@ -159,10 +160,11 @@ static void pass_visitor(void *arg)
 
 	if (getsockopt(v->fd, SOL_SOCKET, SO_PEERCRED, &who, &n) == 0 && who.uid != 65534) {
 		bool allowed = who.uid == 0 || who.uid == geteuid() || who.gid == v->s->control_gid ||
-		               in_group(v->fd, v->s->control_gid);
+			       in_group(v->fd, v->s->control_gid);
 		struct msg_control m = {.uid = who.uid, .allowed = allowed, .socket = v->fd};
 
-		if (backend->up && ask_control(backend->channel, &m, &reply, &hold, loop_now() + 5000, &e) == 0)
+		if (backend->up &&
+			ask_control(backend->channel, &m, &reply, &hold, loop_now() + 5000, &e) == 0)
 			channel_answer_free(&hold);
 		else
 			log_event(LOG_WARN, "control_refused", F_U64("uid", who.uid), F_STR("error", e.text));
@@ -193,8 +195,9 @@ int supervisor_control_open(struct supervisor *s, err *e)
 	char path[PATH_MAX];
 	slice dir = s->config.settings->run_dir;
 	int n = snprintf(path, sizeof path, "%" SLICE_FMT "/control.sock", SLICE_ARG(dir));
-	int fd = n > 0 && (size_t)n < sizeof path ? bind_unix(slice_of(path), 0666, e)
-	                                          : err_set(e, ERR_LIMIT, "the run folder's path is too long");
+	int fd = n > 0 && (size_t)n < sizeof path
+			 ? bind_unix(slice_of(path), 0666, e)
+			 : err_set(e, ERR_LIMIT, "the run folder's path is too long");
 
 	if (fd < 0)
 		return -1;

@@ -6,7 +6,7 @@ static void log_change(void *arg, const struct config_change *c)
 {
 	(void)arg;
 	log_event(LOG_NOTICE, "config_changed", F_SLICE("setting", c->name), F_SLICE("before", c->before),
-	        F_SLICE("after", c->after), F_STR("takes_effect", c->restart ? "at the next start" : "now"));
+		F_SLICE("after", c->after), F_STR("takes_effect", c->restart ? "at the next start" : "now"));
 }
 
 static int offer_one(const struct child *c, int fd, uint64_t generation, err *e)
@@ -26,7 +26,8 @@ static int commit_one(struct child *c, uint64_t generation, err *e)
 	struct msg_config_commit_reply reply;
 	struct channel_answer hold;
 
-	if (ask_config_commit(c->channel, &(struct msg_config_commit){generation}, &reply, &hold, loop_now() + START_MS, e) < 0)
+	if (ask_config_commit(c->channel, &(struct msg_config_commit){generation}, &reply, &hold,
+		    loop_now() + START_MS, e) < 0)
 		return -1;
 	channel_answer_free(&hold);
 	c->generation = generation;
@@ -67,14 +68,17 @@ static void commit(struct supervisor *s, uint64_t generation)
 		err e = {0};
 
 		/* One that came up after the offer has not heard of it. */
-		if (c->up && commit_one(c, generation, &e) < 0 && c->up && supervisor_catch_up(c, &e) < 0 && c->up)
-			log_event(LOG_ERROR, "config_not_taken", F_STR("role", role_name(c->role)), F_ERR(&e));
+		if (c->up && commit_one(c, generation, &e) < 0 && c->up && supervisor_catch_up(c, &e) < 0 &&
+			c->up)
+			log_event(
+				LOG_ERROR, "config_not_taken", F_STR("role", role_name(c->role)), F_ERR(&e));
 	}
 }
 
 static void refuse(const char *text)
 {
-	log_event(LOG_ERROR, "config_refused", F_STR("why", text), F_STR("note", "the settings stay as they were"));
+	log_event(LOG_ERROR, "config_refused", F_STR("why", text),
+		F_STR("note", "the settings stay as they were"));
 }
 
 /* New listeners go to the frontends; a certificate that was replaced on disk is read again. */
@@ -83,7 +87,8 @@ static void apply_ports(struct supervisor *s, size_t old_ports)
 	err e = {0};
 
 	for (size_t k = 0; k < s->children_n; k++)
-		for (size_t i = old_ports; s->children[k].role == ROLE_FRONTEND && s->children[k].up && i < s->ports_n; i++)
+		for (size_t i = old_ports;
+			s->children[k].role == ROLE_FRONTEND && s->children[k].up && i < s->ports_n; i++)
 			if (supervisor_give_port(&s->children[k], &s->ports[i], &e) < 0)
 				log_event(LOG_ERROR, "listen_failed", F_ERR(&e));
 	supervisor_ports_prune(s, s->config.settings);
@@ -99,7 +104,7 @@ static void apply_key(struct supervisor *s)
 	}
 	for (size_t k = 0; k < s->children_n; k++)
 		if (s->children[k].role == ROLE_FRONTEND && s->children[k].up &&
-		        supervisor_give_chain(&s->children[k], &e) < 0)
+			supervisor_give_chain(&s->children[k], &e) < 0)
 			log_event(LOG_ERROR, "certificate_failed", F_ERR(&e));
 }
 
@@ -125,7 +130,7 @@ void supervisor_reload(struct supervisor *s)
 	size_t old_ports = s->ports_n;
 	AUTO_FD fd = settings_seal(next.settings, &e);
 	if (fd < 0 || supervisor_ports_open(s, next.settings, &e) < 0 ||
-	        offer(s, fd, next.settings->generation, &e) < 0) {
+		offer(s, fd, next.settings->generation, &e) < 0) {
 		refuse(e.text);
 		while (s->ports_n > old_ports)
 			close(s->ports[--s->ports_n].fd);
@@ -140,5 +145,5 @@ void supervisor_reload(struct supervisor *s)
 	apply_key(s);
 	config_free(&before);
 	log_event(LOG_NOTICE, "config_reloaded", F_U64("changes", changes),
-	        F_U64("generation", s->config.settings->generation));
+		F_U64("generation", s->config.settings->generation));
 }

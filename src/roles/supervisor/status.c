@@ -43,13 +43,14 @@ static void on_supervisor_status(struct channel_request *q, void *arg)
 	if (json.failed)
 		channel_answer_error(q, ERR_LIMIT, "the status is too long");
 	else
-		msg_supervisor_status_answer(q, &(struct msg_supervisor_status_reply){.json = buf_slice(&json)});
+		msg_supervisor_status_answer(
+			q, &(struct msg_supervisor_status_reply){.json = buf_slice(&json)});
 	buf_free(&json);
 }
 
 /*
- * Whose accusation of whom is believed. Roles that parse the bytes of strangers may be in wrong hands: they cannot have
- * one killed that is trusted more.
+ * Whose accusation of whom is believed. Roles that parse the bytes of strangers may be in wrong hands: they
+ * cannot have one killed that is trusted more.
  */
 static const uint32_t believed[ROLE_COUNT] = {
 	[ROLE_FRONTEND] = 1u << ROLE_RESOLVER,

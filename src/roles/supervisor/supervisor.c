@@ -62,7 +62,8 @@ static void watch_signal(struct supervisor *s, uv_signal_t *h, uv_signal_cb cb, 
 	uv_signal_start(h, cb, sig);
 }
 
-/* "<folder of this program>/posthouse-" in the build folder, "…/../libexec/posthouse/posthouse-" when installed. */
+/* "<folder of this program>/posthouse-" in the build folder, "…/../libexec/posthouse/posthouse-" when
+ * installed. */
 static int find_libexec(struct supervisor *s, err *e)
 {
 	static const char *const places[] = {"/posthouse-", "/../libexec/posthouse/posthouse-"};
@@ -79,7 +80,8 @@ static int find_libexec(struct supervisor *s, err *e)
 		if (access(probe, X_OK) == 0)
 			return 0;
 	}
-	return err_set(e, ERR_MISSING, "the roles' programs (posthouse-frontend and others) are not beside \"%s\"", self);
+	return err_set(e, ERR_MISSING,
+		"the roles' programs (posthouse-frontend and others) are not beside \"%s\"", self);
 }
 
 static void find_group(struct supervisor *s)
@@ -143,7 +145,7 @@ int supervisor_run(struct config *config, const struct supervisor_options *optio
 	s->config.settings->generation = 1;
 	signal(SIGPIPE, SIG_IGN);
 	log_setup("supervisor", (enum log_level)s->config.settings->log_level,
-	        (enum log_format)s->config.settings->log_format, getenv("JOURNAL_STREAM") != NULL);
+		(enum log_format)s->config.settings->log_format, getenv("JOURNAL_STREAM") != NULL);
 	s->loop = loop_new("supervisor");
 	if (!s->loop)
 		return 71;

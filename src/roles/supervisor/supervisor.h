@@ -1,7 +1,7 @@
 /*
- * The supervisor: reads the config, opens the ports, starts, confines, watches and restarts the roles, hands the ends of
- * their channels round, and passes connections of the control socket on. It parses nothing from the network or the
- * control socket.
+ * The supervisor: reads the config, opens the ports, starts, confines, watches and restarts the roles, hands
+ * the ends of their channels round, and passes connections of the control socket on. It parses nothing from
+ * the network or the control socket.
  */
 #pragma once
 #include "base/config.h"
@@ -14,7 +14,8 @@ struct supervisor_options {
 };
 
 /*
- * Runs until TERM or INT: drains, ends the roles and returns an exit code (sysexits): 0, 69 (a role does not come up at
- * the first start), 71, 73 (folder, port), 78 (config; report says why). Takes config over. Blocks; one thread.
+ * Runs until TERM or INT: drains, ends the roles and returns an exit code (sysexits): 0, 69 (a role does not
+ * come up at the first start), 71, 73 (folder, port), 78 (config; report says why). Takes config over.
+ * Blocks; one thread.
  */
 int supervisor_run(struct config *config, const struct supervisor_options *options);

@@ -9,9 +9,9 @@
 #include <uv.h>
 
 #define CHILDREN_MAX 24
-#define PORTS_MAX 64
-#define CHAIN_MAX 49152
-#define START_MS 10000 /* a role that is not up by then is ended and started again */
+#define PORTS_MAX    64
+#define CHAIN_MAX    49152
+#define START_MS     10000 /* a role that is not up by then is ended and started again */
 
 extern const struct sandbox supervisor_sandbox;
 
@@ -21,8 +21,8 @@ struct child {
 	uint8_t instance;
 	pid_t pid; /* 0: none */
 	struct channel *channel;
-	bool up;    /* answered its first question: others may be joined to it */
-	bool wired; /* has all it needs */
+	bool up;             /* answered its first question: others may be joined to it */
+	bool wired;          /* has all it needs */
 	uint64_t order;      /* of coming up: who comes second makes the pair */
 	uint64_t generation; /* of the settings it has */
 	bool ended;

@@ -8,11 +8,11 @@
 
 /* Who talks to whom. */
 static const uint32_t neighbours[ROLE_COUNT] = {
-        [ROLE_FRONTEND] = 1u << ROLE_BACKEND | 1u << ROLE_AUTH | 1u << ROLE_RESOLVER,
-        [ROLE_BACKEND] = 1u << ROLE_FRONTEND | 1u << ROLE_AUTH | 1u << ROLE_OUTBOUND,
-        [ROLE_AUTH] = 1u << ROLE_FRONTEND | 1u << ROLE_BACKEND | 1u << ROLE_OUTBOUND,
-        [ROLE_RESOLVER] = 1u << ROLE_FRONTEND | 1u << ROLE_OUTBOUND,
-        [ROLE_OUTBOUND] = 1u << ROLE_BACKEND | 1u << ROLE_AUTH | 1u << ROLE_RESOLVER,
+	[ROLE_FRONTEND] = 1u << ROLE_BACKEND | 1u << ROLE_AUTH | 1u << ROLE_RESOLVER,
+	[ROLE_BACKEND] = 1u << ROLE_FRONTEND | 1u << ROLE_AUTH | 1u << ROLE_OUTBOUND,
+	[ROLE_AUTH] = 1u << ROLE_FRONTEND | 1u << ROLE_BACKEND | 1u << ROLE_OUTBOUND,
+	[ROLE_RESOLVER] = 1u << ROLE_FRONTEND | 1u << ROLE_OUTBOUND,
+	[ROLE_OUTBOUND] = 1u << ROLE_BACKEND | 1u << ROLE_AUTH | 1u << ROLE_RESOLVER,
 };
 
 static int give_end(struct child *to, const struct child *of, int fd, err *e)
@@ -91,7 +91,8 @@ static int read_chain(const struct settings *settings, char to[CHAIN_MAX], size_
 		n += (size_t)got;
 	}
 	if (n == 0 || n == CHAIN_MAX)
-		return err_set(e, ERR_LIMIT, "the certificate file is empty or longer than %d bytes", CHAIN_MAX);
+		return err_set(
+			e, ERR_LIMIT, "the certificate file is empty or longer than %d bytes", CHAIN_MAX);
 	*ret_n = n;
 	return 0;
 }
@@ -106,7 +107,10 @@ int supervisor_load_key(struct supervisor *s, const struct settings *settings, e
 	struct msg_key m = {.key = OUR_KEY, .file = file};
 	struct msg_key_reply reply;
 	struct channel_answer hold;
-	int rc = !own ? 0 : file < 0 ? -1 : chain ? read_chain(settings, chain, &chain_n, e) : err_set(e, ERR_TEMP, "no memory");
+	int rc = !own       ? 0
+		 : file < 0 ? -1
+		 : chain    ? read_chain(settings, chain, &chain_n, e)
+			    : err_set(e, ERR_TEMP, "no memory");
 
 	supervisor_note_hosts(s, settings);
 	m.hosts = slice_of(s->hosts);
@@ -125,7 +129,8 @@ int supervisor_load_key(struct supervisor *s, const struct settings *settings, e
 		return -1;
 	if (!own && !s->self_signed)
 		log_event(LOG_NOTICE, "certificate_self_signed",
-		        F_STR("why", "the settings name no certificate; mail clients will ask whether to trust this one"));
+			F_STR("why", "the settings name no certificate; mail clients will ask whether to "
+				     "trust this one"));
 	s->self_signed = !own;
 	s->chain_ready = s->chain_n > 0;
 	fiber_signal_all(&s->changed);
@@ -157,7 +162,7 @@ static void note_ready(struct supervisor *s)
 			return;
 	s->ready = true;
 	log_event(LOG_NOTICE, "ready", F_U64("roles", s->children_n), F_U64("ports", s->ports_n),
-	        F_U64("ms", loop_now() - s->started_ms));
+		F_U64("ms", loop_now() - s->started_ms));
 	if (s->options->ready_fd >= 0 && write(s->options->ready_fd, "r", 1) != 1)
 		log_event(LOG_WARN, "ready_unheard", F_U64("fd", s->options->ready_fd));
 }
@@ -183,7 +188,8 @@ int supervisor_wire(struct child *c, err *e)
 
 	if (c->role == ROLE_AUTH && wire_auth(c, e) < 0)
 		return -1;
-	/* From here on others may be joined to it. Whoever came up second makes the pair, so nobody makes it twice. */
+	/* From here on others may be joined to it. Whoever came up second makes the pair, so nobody makes it
+	 * twice. */
 	c->up = true;
 	c->order = ++s->orders;
 	for (size_t i = 0; i < s->children_n; i++) {
@@ -191,7 +197,8 @@ int supervisor_wire(struct child *c, err *e)
 		uint64_t order = other->order;
 		err lost;
 
-		if (other == c || !other->up || order > c->order || !(neighbours[c->role] & 1u << other->role))
+		if (other == c || !other->up || order > c->order ||
+			!(neighbours[c->role] & 1u << other->role))
 			continue;
 		if (join(c, other, &lost) < 0 && c->up && other->up && other->order == order) {
 			*e = lost;

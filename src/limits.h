@@ -66,9 +66,10 @@
 #define LIMIT_SUMMARY        1048576 /* LIMIT_MAIL_SUMMARY: what mail/ makes of any message is stored */
 #define LIMIT_ALIAS_TARGETS  50      /* targets of one alias: its row stays under a few pages */
 #define LIMIT_ALIAS_OWNERS   20
-#define LIMIT_LOCALPART      64  /* RFC 5321 4.5.3.1.1 */
-#define LIMIT_LOGIN_NAMES    256 /* accounts kept of one bare log-in name: all that matters is one or several \
-				  */
+#define LIMIT_LOCALPART      64 /* RFC 5321 4.5.3.1.1 */
+#define LIMIT_LOGIN_NAMES                                                                                    \
+	256 /* accounts kept of one bare log-in name: all that matters is one or several                     \
+	     */
 #define LIMIT_LANGUAGE        35   /* BCP 47 4.4.1 */
 #define LIMIT_DISPLAY_NAME    200  /* bytes; it stands in the account row, written at each delivery */
 #define LIMIT_INTENT_BLOCKS   512  /* entry blocks one intent changes; the group stays short for others */
@@ -138,8 +139,9 @@
 #define LIMIT_GUESS_ADDRESSES 16384 /* addresses whose failures are counted */
 
 /* roles */
-#define LIMIT_ENVELOPE_RECIPIENTS 1000 /* the most that `limits recipients` can be set to, LIMIT_RECIPIENTS  \
-					*/
+#define LIMIT_ENVELOPE_RECIPIENTS                                                                            \
+	1000 /* the most that `limits recipients` can be set to, LIMIT_RECIPIENTS                            \
+	      */
 #define LIMIT_CONTENT_MEMORY                                                                                 \
 	536870912 /* messages on their way in, of a frontend, in memory files of at most 1 MiB each */
 #define LIMIT_SUBMITTERS       65536   /* logged-in submission sessions the backend remembers */

@@ -87,7 +87,7 @@ static void close_field(struct mime_fields *f)
 {
 	enum field_id id = f->open;
 	f->open = F_NONE;
-	if (id == F_NONE || (f->value[id].p && id < F_FROM))
+	if (id == F_NONE || (id < F_FROM && f->value[id].p))
 		return;
 	slice clean = cleaned(&f->raw);
 	slice text = arena_copy(f->text, clean.n ? clean : S(""));

@@ -67,7 +67,7 @@ static int keep(struct session *s, const struct mailbox_entry *m, err *e)
 static int load_some(struct session *s, uint32_t from, err *e)
 {
 	struct store_snap snap;
-	struct mailbox_entry_scan scan;
+	struct mailbox_entry_scan scan = {.done = false};
 	const struct mailbox_entry *entry;
 	struct mailbox_row row;
 	uint32_t took = 0;

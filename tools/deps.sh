@@ -7,7 +7,7 @@ meson ninja-build gcc libc6-dev pkg-config git python3 ca-certificates openssl
 libuv1-dev libssl-dev liblmdb-dev libzstd-dev libargon2-dev libseccomp-dev libjansson-dev libicu-dev
 libidn2-dev libunbound-dev libcmocka-dev
 mandoc clang clang-format clang-tidy cppcheck universal-ctags libclang-rt-14-dev llvm
-curl swaks isync strace gdb nsd ldnsutils"
+curl swaks libnet-ssleay-perl isync strace gdb nsd ldnsutils dns-root-data"
 
 if ! command -v dpkg-query >/dev/null 2>&1; then
 	echo "This is no Debian system: install what these packages hold yourself, then go on:" $packages >&2

@@ -158,10 +158,28 @@
 #define LIMIT_PASSWORD       1000    /* bytes; below the 1,024 that a message to `auth` holds */
 #define LIMIT_PASSWORD_MIN   8       /* NIST SP 800-63B 5.1.1.2 */
 
+/* queue */
+#define LIMIT_ROUTES 1000 /* all are in memory and looked through for each message */
+#define LIMIT_TRANSMIT_MEMORY                                                                                \
+	268435456               /* bytes of messages on their way out in memory files; the next waits */
+#define LIMIT_TRANSMITS    480  /* under way at once: below LIMIT_CHANNEL_CREDITS, others ask outbound too */
+#define LIMIT_HOST_IDLE_MS 5000 /* a connection kept for the next message; servers close after 10 s or more  \
+				 */
+#define LIMIT_HOST_MESSAGES 100 /* messages over one connection: some servers count */
+#define LIMIT_CONNECTIONS   600 /* open to other servers, idle ones included */
+
+/* smtp client: what a hostile server may cost */
+#define LIMIT_SMTP_CLIENT_LINE    4096   /* bytes of a reply line; RFC 5321 4.5.3.1.5 says 512 */
+#define LIMIT_SMTP_CLIENT_LINES   100    /* lines of one reply */
+#define LIMIT_SMTP_CLIENT_BYTES   65536  /* bytes of one reply */
+#define LIMIT_SMTP_CLIENT_STEP_MS 600000 /* of one step, however slowly the server drips */
+
 /* dns */
-#define LIMIT_DNS_RECORDS 100 /* R-SEC-25 */
-#define LIMIT_DNS_PTR     5   /* names of one address that are looked up forward */
-#define LIMIT_DNS_ASKED   256 /* questions under way in the resolver role */
+#define LIMIT_MX_HOSTS     20  /* hosts of one domain that are tried */
+#define LIMIT_MX_ADDRESSES 20  /* addresses of one host */
+#define LIMIT_DNS_RECORDS  100 /* R-SEC-25 */
+#define LIMIT_DNS_PTR      5   /* names of one address that are looked up forward */
+#define LIMIT_DNS_ASKED    256 /* questions under way in the resolver role */
 
 /* pop3 */
 #define LIMIT_POP3_LINE     1100   /* RFC 2449 4 says 255; PASS may carry a secret of LIMIT_SECRET bytes */

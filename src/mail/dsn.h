@@ -1,0 +1,57 @@
+/*
+ * Delivery status notifications: multipart/report (RFC 3462/6522) with a text for people,
+ * message/delivery-status (RFC 3464) and the original's header (text/rfc822-headers) or the original
+ * (message/rfc822; message/global when it is UTF-8, RFC 6533). Pure.
+ */
+#pragma once
+#include "base/buf.h"
+#include "base/err.h"
+
+enum mail_dsn_kind {
+	MAIL_DSN_FAILED,
+	MAIL_DSN_DELAYED,
+	MAIL_DSN_DELIVERED,
+	MAIL_DSN_RELAYED,
+	MAIL_DSN_EXPANDED
+};
+
+struct mail_dsn_recipient {
+	enum mail_dsn_kind kind;
+	slice address;           /* final recipient, "local@domain" */
+	slice original;          /* ORCPT "type;address", or empty */
+	uint8_t status[3];       /* RFC 3463; all 0: made from kind and code */
+	uint16_t code;           /* of the remote's reply; 0: none came */
+	slice reply;             /* its words, or what went wrong; UTF-8, may be empty */
+	slice remote;            /* the host that said so; empty: ourselves */
+	int64_t last_attempt_us; /* wall clock; 0: none */
+	int64_t retry_until_us;  /* DELAYED: wall clock */
+};
+
+struct mail_dsn {
+	slice host;       /* our name: Reporting-MTA, From's domain unless `domain` */
+	slice to;         /* "local@domain": the original's sender, or postmaster of a double bounce */
+	slice message_id; /* unique part for Message-ID and boundaries: the queue id of the report, 26
+			     characters */
+	slice queue_id;   /* of the original, shown to people */
+	slice language;   /* BCP 47; Chinese for "zh" and whatever begins so, else English; both are always in
+			     the   text, this one first: a stranger's language is not known (empty: English first)
+			   */
+	slice envelope_id; /* ENVID or empty */
+	slice original;    /* the original message, or as much of it as is at hand */
+	bool full;         /* RET=FULL: return it whole (the caller passed it whole); else its header only */
+	bool utf8; /* the report may hold UTF-8 headers (SMTPUTF8 message): message/global-*, RFC 6533 */
+	int64_t arrival_us, now_us;                  /* wall clock */
+	const struct mail_dsn_recipient *recipients; /* all of one report; kinds may be mixed but DELAYED */
+	size_t n;
+};
+
+/*
+ * Appends the whole message: From "Mail Delivery System" <MAILER-DAEMON@host>, To, Subject (encoded words),
+ * Date, Message-ID, Auto-Submitted: auto-replied (RFC 3834), MIME. CRLF line ends, lines under 998 octets,
+ * 7-bit (base64 or quoted-printable where needed; the header of the original is brought to 7-bit too). The
+ * text says in plain words, first in one language then in the other: what happened, to which address, what it
+ * means (from the enhanced status: no such address, mailbox full, too large, blocked as spam, host
+ * unreachable, expired...), what one can do now, and then the remote's own words. At most 1 MiB for a
+ * header-only report. -1: ERR_LIMIT, ERR_TEMP (look at err).
+ */
+int mail_dsn_write(const struct mail_dsn *d, struct buf *out, err *e);

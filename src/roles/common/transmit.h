@@ -8,11 +8,13 @@
 #include "base/cleanup.h"
 #include "base/err.h"
 
-#define TRANSMIT_RECIPIENTS 100   /* one transaction's: RFC 5321 4.5.3.1.8 promises so many */
-#define TRANSMIT_JOB_MAX    28000 /* bytes of an encoded job; recipients that do not fit go with the next one \
-				   */
+#define TRANSMIT_RECIPIENTS 100 /* one transaction's: RFC 5321 4.5.3.1.8 promises so many */
+#define TRANSMIT_JOB_MAX                                                                                     \
+	28000 /* bytes of an encoded job; recipients that do not fit go with the next one                    \
+	       */
 #define TRANSMIT_RESULT_MAX 60000
 #define TRANSMIT_TEXT       480 /* bytes of one reply's text */
+#define TRANSMIT_STAGE_LAST 8   /* SMTP_AT_END of smtp/client.h */
 
 struct transmit_route { /* host empty: straight to the servers of `domain` */
 	uint32_t id;    /* of queue/route.h; the secret's name in auth; 0: none */
@@ -54,8 +56,8 @@ enum transmit_outcome {
 };
 struct transmit_outcome_row { /* of one recipient, in the job's order */
 	uint8_t outcome;
-	uint8_t stage; /* enum smtp_stage_out */
-	uint16_t code; /* 0: nothing was said */
+	uint8_t stage; /* enum smtp_stage_out, at most TRANSMIT_STAGE_LAST */
+	uint16_t code; /* 200 to 599; 0: nothing was said */
 	uint8_t status[3];
 	bool dsn_passed; /* the next server takes care of DSNs */
 	slice text;      /* its words, or what broke */
@@ -78,8 +80,15 @@ enum transmit_reach {
 	TRANSMIT_NO_TRY, /* found out without a connection: DNS, null MX, loop, our own limits */
 };
 
+/* Look at out->failed: give the buffer TRANSMIT_JOB_MAX as its maximum. */
 void transmit_job_encode(struct buf *out, const struct transmit_job *j);
+/* What one recipient adds to an encoded job, for those who must fill one. */
+size_t transmit_recipient_bytes(const struct transmit_recipient *r);
+/* ERR_CORRUPT, ERR_TEMP. What the numbers mean is the caller's to check. A job to test a route has no
+ * recipients. */
 MUST_USE int transmit_job_decode(slice in, struct arena *a, struct transmit_job *ret, err *e);
-/* Texts are cut so that the whole fits TRANSMIT_RESULT_MAX. */
+/* Texts are cut at TRANSMIT_TEXT bytes; with that the whole always fits TRANSMIT_RESULT_MAX. */
 void transmit_result_encode(struct buf *out, const struct transmit_result *r);
+/* ERR_CORRUPT also for outcomes, stages and codes that there are not, and for texts that are no clean UTF-8.
+ */
 MUST_USE int transmit_result_decode(slice in, struct arena *a, struct transmit_result *ret, err *e);

@@ -61,6 +61,9 @@ static enum smtp_verdict on_sender(void *ctx, const struct smtp_envelope *env, e
 	const struct world *w = ctx;
 
 	must(!w->open && env->n == 0 && env->size <= w->config.max_message);
+	must(env->priority >= -9 && env->priority <= 9 && (env->by_mode != 'R' || env->by_s > 0));
+	must(!env->require_tls &&
+		(!env->release_s || w->config.kind == SMTP_SUBMISSION || w->config.kind == SMTP_SUBMISSIONS));
 	return judge(env->sender_local, e);
 }
 
@@ -217,6 +220,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	r.world.config.max_message = copy[0] & 16 ? 100 : 100000;
 	r.world.config.max_recipients = copy[0] & 32 ? 2 : 100;
 	r.world.config.max_hops = 3;
+	r.world.config.future_s = 86400;
 	r.world.config.starttls = copy[0] & 64;
 	if (!r.io || !fiber_start("serve", serve, &r) || !fiber_start("play", play, &r))
 		abort();

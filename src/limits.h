@@ -124,6 +124,7 @@
 #define LIMIT_SMTP_SECRET  1024 /* bytes of a password or token */
 #define LIMIT_SMTP_ENVID   100  /* RFC 3461 4.4 */
 #define LIMIT_SMTP_ORCPT   500  /* RFC 3461 4.2 */
+#define LIMIT_SMTP_BY_MIN  10   /* seconds of DELIVERBY (RFC 2852): in less no queue tries and gives up */
 
 /* auth */
 #define LIMIT_SELFSIGNED_NAMES 100 /* names of a certificate made for a start without any */
@@ -159,11 +160,14 @@
 #define LIMIT_PASSWORD_MIN   8       /* NIST SP 800-63B 5.1.1.2 */
 
 /* queue */
-#define LIMIT_ROUTES 1000 /* all are in memory and looked through for each message */
+#define LIMIT_LEASE      64    /* parcels of one lease row: a row of 2 KiB */
+#define LIMIT_QUEUE_LOOK 20000 /* lanes one look over the store reads: some 20 ms */
+#define LIMIT_ROUTES     1000  /* all are in memory and looked through for each message */
 #define LIMIT_TRANSMIT_MEMORY                                                                                \
-	268435456               /* bytes of messages on their way out in memory files; the next waits */
-#define LIMIT_TRANSMITS    480  /* under way at once: below LIMIT_CHANNEL_CREDITS, others ask outbound too */
-#define LIMIT_HOST_IDLE_MS 5000 /* a connection kept for the next message; servers close after 10 s or more  \
+	268435456           /* bytes of messages on their way out in memory files; the next waits */
+#define LIMIT_TRANSMITS 480 /* under way at once: below LIMIT_CHANNEL_CREDITS, others ask outbound too */
+#define LIMIT_HOST_IDLE_MS                                                                                   \
+	5000                    /* a connection kept for the next message; servers close after 10 s or more  \
 				 */
 #define LIMIT_HOST_MESSAGES 100 /* messages over one connection: some servers count */
 #define LIMIT_CONNECTIONS   600 /* open to other servers, idle ones included */

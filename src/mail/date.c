@@ -360,6 +360,43 @@ bool mail_date_imap_day_parse(slice s, int64_t *ret_days)
 	return true;
 }
 
+/* Exactly n digits off the head. */
+static bool take_fixed(slice *s, size_t n, int *ret)
+{
+	slice digits = slice_sub(*s, 0, n);
+	if (digits.n < n)
+		return false;
+	*ret = take_digits(&digits, n);
+	*s = slice_skip(*s, n);
+	return digits.n == 0;
+}
+
+bool mail_date_rfc3339_parse(slice s, struct mail_date *ret)
+{
+	struct mail_civil c = {0};
+	int zone = 0;
+	if (!take_fixed(&s, 4, &c.year) || !take_c(&s, '-') || !take_fixed(&s, 2, &c.month) ||
+		!take_c(&s, '-') || !take_fixed(&s, 2, &c.day) || s.n == 0 || ascii_lower(s.p[0]) != 't')
+		return false;
+	s = slice_skip(s, 1);
+	if (c.month < 1 || c.month > 12 || c.day < 1 || c.day > month_days(c.year, c.month) ||
+		!take_fixed(&s, 2, &c.hour) || !take_c(&s, ':') || !take_fixed(&s, 2, &c.min) ||
+		!take_c(&s, ':') || !take_fixed(&s, 2, &c.sec) || !time_valid(&c))
+		return false;
+	if (take_c(&s, '.')) {
+		size_t before = s.n;
+		while (s.n && ascii_is_digit(s.p[0]))
+			s = slice_skip(s, 1);
+		if (s.n == before)
+			return false;
+	}
+	bool utc = s.n == 1 && ascii_lower(s.p[0]) == 'z';
+	if (!utc && (s.n != 6 || (s.p[0] != '+' && s.p[0] != '-') || !parse_zone_digits(s, &zone)))
+		return false;
+	*ret = (struct mail_date){mail_civil_to_unix(&c) - zone * 60, zone};
+	return true;
+}
+
 /* ---- writing ---- */
 
 static struct mail_civil local_civil(struct mail_date *d)
@@ -384,4 +421,10 @@ void mail_date_imap_write(struct buf *out, struct mail_date d)
 	int zone = d.zone_min < 0 ? -d.zone_min : d.zone_min;
 	buf_addf(out, "\"%2d-%s-%04d %02d:%02d:%02d %c%02d%02d\"", c.day, month_names[c.month - 1], c.year,
 		c.hour, c.min, c.sec, d.zone_min < 0 ? '-' : '+', zone / 60, zone % 60);
+}
+
+void mail_date_rfc3339_write(struct buf *out, struct mail_date d)
+{
+	struct mail_civil c = mail_civil_from_unix(d.utc_s);
+	buf_addf(out, "%04d-%02d-%02dT%02d:%02d:%02dZ", c.year, c.month, c.day, c.hour, c.min, c.sec);
 }

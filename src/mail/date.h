@@ -33,5 +33,9 @@ void mail_date_write(struct buf *out, struct mail_date d);
 bool mail_date_imap_parse(slice s, struct mail_date *ret);
 /* With the quotes. */
 void mail_date_imap_write(struct buf *out, struct mail_date d);
+/* RFC 3339 5.6, strict: "2026-11-24T15:00:00Z", "2026-11-24t23:00:00.5+08:00"; a fraction is dropped. */
+bool mail_date_rfc3339_parse(slice s, struct mail_date *ret);
+/* "2026-11-24T15:00:00Z", in UTC whatever the zone. */
+void mail_date_rfc3339_write(struct buf *out, struct mail_date d);
 /* IMAP date, strict: "1-Feb-1994", without or with the quotes; days since 1970-01-01. */
 bool mail_date_imap_day_parse(slice s, int64_t *ret_days);

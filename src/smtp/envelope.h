@@ -1,7 +1,7 @@
 /*
  * What a mail transaction says of its message before the content comes: the envelope (RFC 5321 2.3.1) with
- * the parameters of SIZE, 8BITMIME, BINARYMIME, SMTPUTF8, DSN and AUTH, and what the Received field needs to
- * know.
+ * the parameters of SIZE, 8BITMIME, BINARYMIME, SMTPUTF8, DSN, AUTH, FUTURERELEASE, DELIVERBY, MT-PRIORITY
+ * and REQUIRETLS, and what the Received field needs to know.
  */
 #pragma once
 #include "mail/address.h"
@@ -30,6 +30,8 @@ enum smtp_verdict {
 enum smtp_body { SMTP_BODY_7BIT, SMTP_BODY_8BITMIME, SMTP_BODY_BINARYMIME };
 
 enum smtp_ret { SMTP_RET_UNSET, SMTP_RET_FULL, SMTP_RET_HDRS }; /* RFC 3461 4.3 */
+
+enum smtp_hold { SMTP_HOLD_NONE, SMTP_HOLD_FOR, SMTP_HOLD_UNTIL }; /* RFC 4865 5 */
 
 enum smtp_notify { /* RFC 3461 4.1; 0: not given */
 	SMTP_NOTIFY_NEVER = 1,
@@ -66,6 +68,16 @@ struct smtp_envelope {
 	enum smtp_body body;
 	enum smtp_ret ret;
 	bool smtputf8;
+	bool require_tls;      /* RFC 8689: never to be passed on without TLS */
+	enum smtp_hold hold;   /* which of the two was given */
+	int64_t hold_s;        /* HOLDFOR: seconds; HOLDUNTIL: seconds since 1970 UTC */
+	int64_t release_s;     /* what that comes to, wall clock; 0: at once. Set by the session */
+	char by_mode;          /* RFC 2852: 'N'otify or 'R'eturn; 0: BY= was not given */
+	bool by_trace;         /* and relays are to be reported */
+	int32_t by_s;          /* seconds from MAIL; zero and less only with N */
+	int64_t by_deadline_s; /* what that comes to, wall clock. Set by the session */
+	bool has_priority;     /* MT-PRIORITY= was given */
+	int8_t priority;       /* RFC 6710: -9 to 9; the session puts 0 where it may not be asked for */
 	struct smtp_recipient *recipients; /* those accepted, in order */
 	size_t n;
 };

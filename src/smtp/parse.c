@@ -2,6 +2,7 @@
 #include "base/cleanup.h"
 #include "base/encode.h"
 #include "limits.h"
+#include "mail/date.h"
 
 static slice blanks_off(slice s)
 {
@@ -112,6 +113,91 @@ static enum smtp_fault take_auth(struct parse *p, slice v)
 	return SMTP_FAULT_NONE;
 }
 
+/* ["-" / "+"] 1*9DIGIT; signs: those allowed. */
+static bool signed_number(slice v, const char *signs, int32_t *ret)
+{
+	uint32_t n;
+	bool minus = v.n && v.p[0] == '-';
+
+	if (v.n && strchr(signs, v.p[0]) && v.p[0])
+		v = slice_skip(v, 1);
+	if (v.n == 0 || v.n > 9 || !slice_to_u32(v, 999999999, &n))
+		return false;
+	*ret = minus ? -(int32_t)n : (int32_t)n;
+	return true;
+}
+
+/* RFC 4865 5: the two forms exclude each other. */
+static bool take_hold(struct parse *p, enum smtp_hold kind, int64_t seconds)
+{
+	if (p->env->hold)
+		return false;
+	p->env->hold = kind;
+	p->env->hold_s = seconds;
+	return true;
+}
+
+static enum smtp_fault take_holdfor(struct parse *p, slice v)
+{
+	int32_t seconds;
+
+	if (v.n == 0 || v.p[0] == '0' || !signed_number(v, "", &seconds))
+		return bad_value(p, "HOLDFOR= needs a number of seconds, 1 to 999999999");
+	if (!take_hold(p, SMTP_HOLD_FOR, seconds))
+		return bad_value(p, "HOLDFOR= and HOLDUNTIL= exclude each other (RFC 4865)");
+	return SMTP_FAULT_NONE;
+}
+
+static enum smtp_fault take_holduntil(struct parse *p, slice v)
+{
+	struct mail_date date;
+
+	if (!mail_date_rfc3339_parse(v, &date))
+		return bad_value(p, "HOLDUNTIL= needs a moment such as 2026-11-24T15:00:00Z (RFC 3339)");
+	if (!take_hold(p, SMTP_HOLD_UNTIL, date.utc_s))
+		return bad_value(p, "HOLDFOR= and HOLDUNTIL= exclude each other (RFC 4865)");
+	return SMTP_FAULT_NONE;
+}
+
+/* RFC 2852 4: by-time ";" by-mode [by-trace] */
+static enum smtp_fault take_by(struct parse *p, slice v)
+{
+	slice mode = v, time;
+	int32_t seconds;
+
+	if (!slice_cut(&mode, ';', &time) || !signed_number(time, "+-", &seconds) || mode.n == 0 ||
+		mode.n > 2 || (mode.n == 2 && ascii_upper(mode.p[1]) != 'T'))
+		return bad_value(p, "BY= needs seconds;R or seconds;N, with a T behind it or not (RFC 2852)");
+	char letter = ascii_upper(mode.p[0]);
+	if (letter != 'N' && letter != 'R')
+		return bad_value(p, "BY= needs the mode R or N (RFC 2852)");
+	if (letter == 'R' && seconds <= 0)
+		return bad_value(p, "BY= with the mode R needs more than 0 seconds (RFC 2852)");
+	p->env->by_mode = letter;
+	p->env->by_trace = mode.n == 2;
+	p->env->by_s = seconds;
+	return SMTP_FAULT_NONE;
+}
+
+static enum smtp_fault take_priority(struct parse *p, slice v)
+{
+	int32_t n;
+
+	if (v.n > 2 || !signed_number(v, "-", &n) || n < -9 || n > 9 || slice_eq(v, S("-0")) ||
+		(v.n == 2 && v.p[0] != '-'))
+		return bad_value(p, "MT-PRIORITY= is a number from -9 to 9 (RFC 6710)");
+	p->env->has_priority = true;
+	p->env->priority = (int8_t)n;
+	return SMTP_FAULT_NONE;
+}
+
+static enum smtp_fault take_requiretls(struct parse *p, slice v)
+{
+	(void)v;
+	p->env->require_tls = true;
+	return SMTP_FAULT_NONE;
+}
+
 static enum smtp_fault take_notify(struct parse *p, slice v)
 {
 	static const struct {
@@ -170,6 +256,11 @@ static const struct param mail_params[] = {
 	{SLICE_INIT("RET"), true, take_ret},
 	{SLICE_INIT("ENVID"), true, take_envid},
 	{SLICE_INIT("AUTH"), true, take_auth},
+	{SLICE_INIT("HOLDFOR"), true, take_holdfor},
+	{SLICE_INIT("HOLDUNTIL"), true, take_holduntil},
+	{SLICE_INIT("BY"), true, take_by},
+	{SLICE_INIT("MT-PRIORITY"), true, take_priority},
+	{SLICE_INIT("REQUIRETLS"), false, take_requiretls},
 };
 static const struct param rcpt_params[] = {
 	{SLICE_INIT("NOTIFY"), true, take_notify},

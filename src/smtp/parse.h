@@ -23,7 +23,7 @@ enum smtp_fault { /* what is wrong with the argument of MAIL or RCPT; the senten
 };
 /*
  * The argument of MAIL. All that *ret holds afterwards lies in the arena; its trace and recipients stay as
- * they are.
+ * they are. Parameters are taken whether they were offered or not: that is the session's to say.
  */
 enum smtp_fault smtp_mail_parse(slice args, struct arena *a, struct smtp_envelope *ret, err *e);
 /* The argument of RCPT, in the same way. utf8: the transaction has SMTPUTF8. */

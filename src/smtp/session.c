@@ -147,6 +147,7 @@ static void cmd_ehlo(struct smtp_session *s, slice args)
 	buf_addf(&text, "%" SLICE_FMT " greets %" SLICE_FMT "\nPIPELINING\nSIZE %llu\n8BITMIME\nSMTPUTF8\n",
 		SLICE_ARG(c->host), SLICE_ARG(args), (unsigned long long)c->max_message);
 	buf_addz(&text, "ENHANCEDSTATUSCODES\nCHUNKING\nBINARYMIME\nDSN\n");
+	smtp_extensions_write(s, &text);
 	if (c->starttls && !has_tls(s))
 		buf_addz(&text, "STARTTLS\n");
 	if (c->auth && !s->authenticated && (has_tls(s) || c->auth_plain))
@@ -274,6 +275,7 @@ static bool mail_allowed(struct smtp_session *s)
 static void cmd_mail(struct smtp_session *s, slice args)
 {
 	struct smtp_envelope *env = &s->envelope;
+	bool lowered = false;
 	err e = {0};
 
 	if (!mail_allowed(s))
@@ -282,6 +284,10 @@ static void cmd_mail(struct smtp_session *s, slice args)
 	enum smtp_fault f = smtp_mail_parse(args, s->arena, env, &e);
 	if (f) {
 		reply_fault(s, f, "5.1.7", "MAIL FROM:<you@example.com>", &e);
+		return;
+	}
+	if (!smtp_extensions_settle(s, &lowered)) {
+		smtp_transaction_reset(s);
 		return;
 	}
 	trace_fill(s, &env->trace);
@@ -298,7 +304,10 @@ static void cmd_mail(struct smtp_session *s, slice args)
 	s->transactions++;
 	struct buf shown = BUF_INIT(LIMIT_MAIL_PATH * 2);
 	mail_path_write(&shown, &env->sender);
-	smtp_reply(s, 250, "2.1.0", "<%" SLICE_FMT "> Sender ok", SLICE_ARG(buf_slice(&shown)));
+	if (lowered) /* X.3.6 (RFC 6710): the text begins with the priority it has now */
+		smtp_reply(s, 250, "2.3.6", "0 is the priority of mail from who is not logged in");
+	else
+		smtp_reply(s, 250, "2.1.0", "<%" SLICE_FMT "> Sender ok", SLICE_ARG(buf_slice(&shown)));
 	buf_free(&shown);
 }
 
@@ -417,7 +426,7 @@ static const struct verb verbs[] = {
 	{SLICE_INIT("LHLO"),     cmd_ehlo,        OPEN,                NEEDED, LMTP,  FLUSH,   "LHLO client.example.com"},
 	{SLICE_INIT("STARTTLS"), cmd_starttls,    START | READY,       NONE,   BOTH,  FLUSH,   "STARTTLS"},
 	{SLICE_INIT("AUTH"),     smtp_auth_run,   READY,               NEEDED, BOTH,  GATHER,  "AUTH PLAIN|LOGIN [initial-response]"},
-	{SLICE_INIT("MAIL"),     cmd_mail,        READY,               NEEDED, BOTH,  GATHER,  "MAIL FROM:<you@example.com> [SIZE= BODY= SMTPUTF8 RET= ENVID= AUTH=]"},
+	{SLICE_INIT("MAIL"),     cmd_mail,        READY,               NEEDED, BOTH,  GATHER,  "MAIL FROM:<you@example.com> [SIZE= BODY= SMTPUTF8 RET= ENVID= AUTH= HOLDFOR= HOLDUNTIL= BY= MT-PRIORITY= REQUIRETLS]"},
 	{SLICE_INIT("RCPT"),     cmd_rcpt,        MAIL | RCPT,         NEEDED, BOTH,  GATHER,  "RCPT TO:<friend@example.com> [NOTIFY= ORCPT=]"},
 	{SLICE_INIT("DATA"),     smtp_data_run,   MAIL | RCPT | BDAT,  NONE,   BOTH,  GATHER,  "DATA"},
 	{SLICE_INIT("BDAT"),     smtp_bdat_run,   OPEN,                FREE,   BOTH,  GATHER,  "BDAT octets [LAST]"},

@@ -3,9 +3,9 @@
  * nothing else; what it has to ask, and where messages go, stands in a table of functions it is handed, so it
  * runs in a test as it does in the program.
  *
- * RFC 5321, 1870 (SIZE), 2033 (LMTP), 2034 (ENHANCEDSTATUSCODES), 2920 (PIPELINING), 3030 (CHUNKING,
- * BINARYMIME), 3207 (STARTTLS), 3461 (DSN), 4954 (AUTH), 6152 (8BITMIME), 6531 (SMTPUTF8), 7504 (521, 556),
- * 9422 (LIMITS).
+ * RFC 5321, 1870 (SIZE), 2033 (LMTP), 2034 (ENHANCEDSTATUSCODES), 2852 (DELIVERBY), 2920 (PIPELINING), 3030
+ * (CHUNKING, BINARYMIME), 3207 (STARTTLS), 3461 (DSN), 4865 (FUTURERELEASE), 4954 (AUTH), 6152 (8BITMIME),
+ * 6531 (SMTPUTF8), 6710 (MT-PRIORITY), 7504 (521, 556), 8689 (REQUIRETLS), 9422 (LIMITS).
  */
 #pragma once
 #include "io/stream.h"
@@ -28,6 +28,7 @@ struct smtp_config {
 	uint32_t max_recipients; /* a message, at most LIMIT_SMTP_RECIPIENTS */
 	uint32_t max_messages;   /* a session: MAILMAX; 0: no limit */
 	uint32_t max_hops;       /* Received fields; more is a loop */
+	uint32_t future_s;       /* FUTURERELEASE: how far ahead, at most 999999999; 0: not offered */
 	uint32_t max_errors;     /* wrong commands; one more ends the session */
 	uint64_t timeout_ms; /* waiting for a command, or for the next bytes of content: RFC 5321 4.5.3.2 */
 	bool starttls;       /* offered while there is no TLS */

@@ -13,6 +13,14 @@ void smtp_transaction_reset(struct smtp_session *s);
 /* How the client may be told of an err: its text where it is meant for people, else the standard one. */
 const char *smtp_text(const err *e, const char *standard);
 
+/* The lines of EHLO for the extensions in extension.c. */
+void smtp_extensions_write(const struct smtp_session *s, struct buf *out);
+/*
+ * What the envelope asks for in such extensions, made absolute. ret_lowered: a priority was asked for that
+ * this client may not ask for. False: it cannot be had, replied.
+ */
+bool smtp_extensions_settle(struct smtp_session *s, bool *ret_lowered);
+
 void smtp_auth_run(struct smtp_session *s, slice args);
 void smtp_data_run(struct smtp_session *s, slice args);
 void smtp_bdat_run(struct smtp_session *s, slice args);

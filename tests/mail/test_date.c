@@ -128,6 +128,48 @@ static void test_imap(void **state)
 	buf_free(&b);
 }
 
+static void test_rfc3339(void **state)
+{
+	static const struct {
+		const char *in;
+		int64_t utc;
+	} cases[] = {
+		{"1970-01-01T00:00:00Z", 0},
+		{"2026-11-24T15:00:00Z", 1795532400},
+		{"2026-11-24t15:00:00z", 1795532400},
+		{"2026-11-24T23:00:00.25+08:00", 1795532400},
+		{"2026-11-24T07:30:00-07:30", 1795532400},
+		{"2028-02-29T00:00:00Z", 1835395200},
+		{"2026-02-29T00:00:00Z", -1},
+		{"2026-13-01T00:00:00Z", -1},
+		{"2026-00-01T00:00:00Z", -1},
+		{"2026-11-00T00:00:00Z", -1},
+		{"2026-11-24T24:00:00Z", -1},
+		{"2026-11-24T15:00:0xZ", -1},
+		{"2026-11-24T15:00:00", -1},
+		{"2026-11-24T15:00Z", -1},
+		{"2026-11-24 15:00:00Z", -1},
+		{"2026-11-24T15:00:00.Z", -1},
+		{"2026-11-24T15:00:00+0800", -1},
+		{"2026-11-24T15:00:00+24:00", -1},
+		{"2026-11-24T15:00:00Zx", -1},
+		{"26-11-24T15:00:00Z", -1},
+		{"2026-11-2", -1},
+		{"", -1},
+	};
+	struct buf b = BUF_INIT(100);
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(cases); i++) {
+		struct mail_date d = {-1, 0};
+		bool ok = mail_date_rfc3339_parse(slice_of(cases[i].in), &d);
+		if (d.utc_s != cases[i].utc || ok != (cases[i].utc >= 0))
+			fail_msg("\"%s\": %d %jd", cases[i].in, ok, (intmax_t)d.utc_s);
+	}
+	mail_date_rfc3339_write(&b, (struct mail_date){1795532400, 480});
+	assert_true(slice_eq(buf_slice(&b), S("2026-11-24T15:00:00Z")));
+	buf_free(&b);
+}
+
 /* Numbers for months, a wrong guess at a list of numbers, and a nested comment left open: that parser
  * guesses, we do not. A trace field's date is wanted without its head here. */
 static const char *const other_readings[] = {
@@ -179,6 +221,7 @@ int main(void)
 		cmocka_unit_test(test_civil),
 		cmocka_unit_test(test_parse),
 		cmocka_unit_test(test_imap),
+		cmocka_unit_test(test_rfc3339),
 		cmocka_unit_test(test_mail_parser),
 	};
 	return cmocka_run_group_tests_name("mail/date", tests, NULL, NULL);

@@ -1,5 +1,6 @@
 #include "fake_server.h"
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "smtp/received.h"
 #include <assert.h>
 #include <stdio.h>
@@ -138,6 +139,15 @@ static void print_envelope(struct buf *out, const struct smtp_envelope *env)
 		(int)env->sender_local.n, env->sender_local.n ? env->sender_local.p : "",
 		(unsigned long long)env->size, bodies[env->body], env->smtputf8, rets[env->ret],
 		(int)env->id.n, env->id.n ? env->id.p : "", (int)env->auth.n, env->auth.n ? env->auth.p : "");
+	if (env->release_s)
+		buf_addf(out, " release=%lld", (long long)(env->release_s - clock_wall_s()));
+	if (env->by_mode)
+		buf_addf(out, " by=%lld;%c%s", (long long)(env->by_deadline_s - clock_wall_s()), env->by_mode,
+			env->by_trace ? "T" : "");
+	if (env->has_priority)
+		buf_addf(out, " priority=%d", env->priority);
+	if (env->require_tls)
+		buf_addz(out, " tls-only");
 	for (size_t i = 0; i < env->n; i++) {
 		const struct smtp_recipient *r = &env->recipients[i];
 		address_of(&r->path, address, sizeof address);
@@ -266,6 +276,7 @@ static bool set_option(struct fake_world *w, slice name, slice value)
 		{"max-messages", NULL, &c->max_messages, NULL},
 		{"max-hops", NULL, &c->max_hops, NULL},
 		{"max-errors", NULL, &c->max_errors, NULL},
+		{"future", NULL, &c->future_s, NULL},
 		{"starttls", NULL, NULL, &c->starttls},
 		{"auth", NULL, NULL, &c->auth},
 		{"auth-plain", NULL, NULL, &c->auth_plain},

@@ -88,6 +88,50 @@ static void test_mail(void **state)
 		{"FROM:<a@b.example> ENVID=a+0Ab", SMTP_FAULT_VALUE},
 		{"FROM:<a@b.example> ENVID=a+2b", SMTP_FAULT_VALUE},
 		{"FROM:<a@b.example> AUTH=nobody", SMTP_FAULT_VALUE},
+		{"FROM:<a@b.example> HOLDFOR=1", SMTP_FAULT_NONE},
+		{"FROM:<a@b.example> HOLDFOR=999999999", SMTP_FAULT_NONE},
+		{"FROM:<a@b.example> HOLDFOR", SMTP_FAULT_VALUE},
+		{"FROM:<a@b.example> HOLDFOR=", SMTP_FAULT_VALUE},
+		{"FROM:<a@b.example> HOLDFOR=0", SMTP_FAULT_VALUE},
+		{"FROM:<a@b.example> HOLDFOR=01", SMTP_FAULT_VALUE},
+		{"FROM:<a@b.example> HOLDFOR=-1", SMTP_FAULT_VALUE},
+		{"FROM:<a@b.example> HOLDFOR=1000000000", SMTP_FAULT_VALUE},
+		{"FROM:<a@b.example> HOLDFOR=1h", SMTP_FAULT_VALUE},
+		{"FROM:<a@b.example> holduntil=2026-11-24t15:00:00z", SMTP_FAULT_NONE},
+		{"FROM:<a@b.example> HOLDUNTIL=2026-11-24T23:00:00+08:00", SMTP_FAULT_NONE},
+		{"FROM:<a@b.example> HOLDUNTIL=2026-11-24", SMTP_FAULT_VALUE},
+		{"FROM:<a@b.example> HOLDUNTIL=3600", SMTP_FAULT_VALUE},
+		{"FROM:<a@b.example> HOLDUNTIL=", SMTP_FAULT_VALUE},
+		{"FROM:<a@b.example> HOLDUNTIL=2026-11-24T15:00:00Z HOLDFOR=5", SMTP_FAULT_VALUE},
+		{"FROM:<a@b.example> HOLDFOR=5 HOLDUNTIL=2026-11-24T15:00:00Z", SMTP_FAULT_VALUE},
+		{"FROM:<a@b.example> HOLDFOR=5 HOLDFOR=5", SMTP_FAULT_PARAM},
+		{"FROM:<a@b.example> BY=120;R", SMTP_FAULT_NONE},
+		{"FROM:<a@b.example> by=+120;nt", SMTP_FAULT_NONE},
+		{"FROM:<a@b.example> BY=0;N", SMTP_FAULT_NONE},
+		{"FROM:<a@b.example> BY=-999999999;NT", SMTP_FAULT_NONE},
+		{"FROM:<a@b.example> BY=0;R", SMTP_FAULT_VALUE},
+		{"FROM:<a@b.example> BY=-0;R", SMTP_FAULT_VALUE},
+		{"FROM:<a@b.example> BY=-1;R", SMTP_FAULT_VALUE},
+		{"FROM:<a@b.example> BY=1000000000;R", SMTP_FAULT_VALUE},
+		{"FROM:<a@b.example> BY=;R", SMTP_FAULT_VALUE},
+		{"FROM:<a@b.example> BY=-;N", SMTP_FAULT_VALUE},
+		{"FROM:<a@b.example> BY=--1;N", SMTP_FAULT_VALUE},
+		{"FROM:<a@b.example> BY=120", SMTP_FAULT_VALUE},
+		{"FROM:<a@b.example> BY=120;", SMTP_FAULT_VALUE},
+		{"FROM:<a@b.example> BY=120;X", SMTP_FAULT_VALUE},
+		{"FROM:<a@b.example> BY=120;RR", SMTP_FAULT_VALUE},
+		{"FROM:<a@b.example> BY=120;RTT", SMTP_FAULT_VALUE},
+		{"FROM:<a@b.example> BY=120;R BY=120;R", SMTP_FAULT_PARAM},
+		{"FROM:<a@b.example> MT-PRIORITY=9", SMTP_FAULT_NONE},
+		{"FROM:<a@b.example> mt-priority=-9", SMTP_FAULT_NONE},
+		{"FROM:<a@b.example> MT-PRIORITY=10", SMTP_FAULT_VALUE},
+		{"FROM:<a@b.example> MT-PRIORITY=03", SMTP_FAULT_VALUE},
+		{"FROM:<a@b.example> MT-PRIORITY=+3", SMTP_FAULT_VALUE},
+		{"FROM:<a@b.example> MT-PRIORITY=-0", SMTP_FAULT_VALUE},
+		{"FROM:<a@b.example> MT-PRIORITY=-", SMTP_FAULT_VALUE},
+		{"FROM:<a@b.example> MT-PRIORITY=", SMTP_FAULT_VALUE},
+		{"FROM:<a@b.example> RequireTLS", SMTP_FAULT_NONE},
+		{"FROM:<a@b.example> REQUIRETLS=1", SMTP_FAULT_VALUE},
 		{"FROM:<a@b.example> SIZE=1 SIZE=1", SMTP_FAULT_PARAM},
 		{"FROM:<a@b.example> NOTIFY=NEVER", SMTP_FAULT_PARAM},
 		{"FROM:<a@b.example> =", SMTP_FAULT_PARAM},
@@ -114,6 +158,17 @@ static void test_mail(void **state)
 	assert_int_equal(env.size, 77);
 	assert_true(slice_eq(env.id, S("x+y")));
 	assert_true(slice_eq(env.auth, S("a=b@c")));
+	assert_true(env.hold == SMTP_HOLD_NONE && !env.by_mode && !env.has_priority && !env.require_tls);
+	assert_int_equal(
+		mail("FROM:<a@b.example> HOLDUNTIL=2026-11-24T15:00:00Z BY=-7;nT MT-PRIORITY=-3 REQUIRETLS",
+			a, &env),
+		0);
+	assert_true(env.hold == SMTP_HOLD_UNTIL && env.hold_s == 1795532400);
+	assert_true(env.by_mode == 'N' && env.by_trace && env.by_s == -7);
+	assert_true(env.has_priority && env.priority == -3 && env.require_tls);
+	assert_int_equal(mail("FROM:<a@b.example> HOLDFOR=77 BY=+8;r", a, &env), 0);
+	assert_true(env.hold == SMTP_HOLD_FOR && env.hold_s == 77);
+	assert_true(env.by_mode == 'R' && !env.by_trace && env.by_s == 8);
 	arena_free(a);
 }
 

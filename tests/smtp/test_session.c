@@ -120,6 +120,8 @@ static void tls_client(void *arg)
 	hear(e, "220 *", NULL, false);
 	say(e, "EHLO client.example\r\n");
 	hear(e, "250 HELP", "STARTTLS", true);
+	say(e, "EHLO client.example\r\n");
+	hear(e, "250 HELP", "REQUIRETLS", false);
 	say(e, "AUTH PLAIN AGFsaWNlAHB3\r\n");
 	hear(e, "538 5.7.11 *", NULL, false);
 	say(e, "STARTTLS\r\n");
@@ -130,13 +132,15 @@ static void tls_client(void *arg)
 	hear(e, "503 5.5.1 *", NULL, false); /* no EHLO under TLS yet */
 	say(e, "EHLO client.example\r\n");
 	hear(e, "250 HELP", "STARTTLS", false);
+	say(e, "EHLO client.example\r\n");
+	hear(e, "250 HELP", "250-REQUIRETLS", true);
 	say(e, "EHLO client.example\r\nSTARTTLS\r\n");
 	hear(e, "250 HELP", "250-AUTH PLAIN LOGIN", true);
 	hear(e, "503 5.5.1 *", NULL, false);
 	say(e, "MAIL FROM:<alice@example.test>\r\nAUTH PLAIN AGFsaWNlAHB3\r\n");
 	hear(e, "530 5.7.0 Log in first*", NULL, false);
 	hear(e, "235 2.7.0 *", NULL, false);
-	say(e, "MAIL FROM:<alice@example.test>\r\nRCPT TO:<bob@b.example>\r\nDATA\r\n");
+	say(e, "MAIL FROM:<alice@example.test> REQUIRETLS\r\nRCPT TO:<bob@b.example>\r\nDATA\r\n");
 	hear(e, "250 2.1.0 *", NULL, false);
 	hear(e, "250 2.1.5 *", NULL, false);
 	hear(e, "354 *", NULL, false);
@@ -164,6 +168,7 @@ static void test_starttls(void **state)
 	assert_int_equal(w->messages, 1);
 	assert_int_equal(w->end, SMTP_END_QUIT);
 	assert_true(talk_match(S("*with ESMTPSA (TLSv1.3 *"), buf_slice(&w->received)));
+	assert_true(talk_match(S("*tls-only*"), buf_slice(&w->envelope)));
 	fake_world_free(w);
 	tls_context_free(server);
 	tls_context_free(e.client_context);

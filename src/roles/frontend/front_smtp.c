@@ -401,6 +401,7 @@ void front_smtp_config(const struct frontend *f, struct front_port *p)
 	p->smtp.max_recipients = (uint32_t)c->limit_recipients;
 	p->smtp.max_errors = (uint32_t)c->limit_errors;
 	p->smtp.max_hops = (uint32_t)c->limit_hops;
+	p->smtp.future_s = (uint32_t)(c->queue_future / 1000);
 	p->smtp.timeout_ms = c->timeout_smtp;
 }
 

@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "dns/dns.h"
 #include "limits.h"
+#include "queue/row.h"
 #include "roles/common/envelope.h"
 #include "roles/frontend/frontend.h"
 #include "smtp/received.h"
@@ -184,14 +185,29 @@ static void on_abort(void *ctx, const struct smtp_envelope *env, const char *why
 	s->has_id = false;
 }
 
-static void encode_envelope(struct buf *out, const struct smtp_envelope *env, struct arena *a)
+static void encode_envelope(
+	struct buf *out, const struct front_session *s, const struct smtp_envelope *env, struct arena *a)
 {
 	struct buf sender = BUF_INIT(LIMIT_MAIL_PATH + 64);
 	struct envelope v = {
 		.id = env->id,
 		.ret = (uint8_t)env->ret,
-		.flags = (uint8_t)((env->body == SMTP_BODY_8BITMIME ? 1 : 0) |
-				   (env->body == SMTP_BODY_BINARYMIME ? 2 : 0) | (env->smtputf8 ? 4 : 0)),
+		.flags = (uint8_t)((env->body == SMTP_BODY_8BITMIME ? QUEUE_8BIT : 0) |
+				   (env->body == SMTP_BODY_BINARYMIME ? QUEUE_BINARY : 0) |
+				   (env->smtputf8 ? QUEUE_SMTPUTF8 : 0) |
+				   (env->require_tls ? QUEUE_TLS_ONLY : 0)),
+		.release_s = env->release_s,
+		.has_by = env->by_mode != 0,
+		.by_mode = env->by_mode,
+		.by_trace = env->by_trace,
+		.by_deadline_s = env->by_deadline_s,
+		.priority = env->priority,
+		.trace = {.ip = env->trace.address,
+			.name = env->trace.name,
+			.helo = env->trace.helo,
+			.tls = env->trace.tls,
+			.protocol = smtp_protocol_name(&env->trace),
+			.user = slice_of(s->user)},
 		.n = env->n,
 		.recipients = arena_new_n(a, struct envelope_recipient, env->n ? env->n : 1),
 	};
@@ -350,7 +366,7 @@ static int on_end(void *ctx, struct smtp_envelope *env, struct smtp_receipt *ret
 	else if (mail_summary_finish(s->content.builder, &summary, e) == 0)
 		rc = 0;
 	if (rc == 0)
-		encode_envelope(&envelope, env, a);
+		encode_envelope(&envelope, s, env, a);
 	if (rc == 0 && (envelope.failed || summary.failed))
 		rc = err_set(e, ERR_TEMP, "no memory");
 	if (rc == 0)

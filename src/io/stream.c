@@ -31,8 +31,9 @@ struct stream {
 	bool drained;   /* the last read got less than it asked for: wait before the next */
 	bool is_socket; /* recv and send instead of read and write */
 	bool woken, waiting;
-	bool ended;   /* the peer will send nothing more; it may still read */
-	bool writing; /* a fiber is amid a write: one that only reads must not flush */
+	bool ended;        /* the peer will send nothing more; it may still read */
+	bool writing;      /* a fiber is amid a write: one that only reads must not flush */
+	bool write_failed; /* the error came of a write: there may be something left to read */
 	struct buf out;
 	struct fiber_signal written;
 	uint64_t timeout_at;
@@ -179,8 +180,10 @@ static int write_all(struct stream *s, slice b)
 			b = slice_skip(b, (size_t)put);
 		else if (put == -EAGAIN)
 			rc = wait_ready(s, for_write);
-		else if (put != -EINTR)
+		else if (put != -EINTR) {
 			rc = fail(s, put == 0 ? -EPIPE : (int)put);
+			s->write_failed = s->error == rc;
+		}
 	}
 	s->writing = false;
 	fiber_signal_one(&s->written);
@@ -255,7 +258,7 @@ static int fill(struct stream *s)
 		s->unread = NULL;
 		return 0;
 	}
-	if (s->error || s->ended)
+	if (s->ended || (s->error && !s->write_failed))
 		return s->error ? s->error : -ENODATA;
 	int fair = be_fair(s);
 	if (fair < 0)
@@ -285,6 +288,7 @@ static int fill(struct stream *s)
 				continue;
 			if (got != -EAGAIN) {
 				give_input(s);
+				s->write_failed = false;
 				s->ended = got == -ENODATA;
 				return s->ended ? -ENODATA : fail(s, (int)got);
 			}
@@ -478,22 +482,12 @@ void stream_close(struct stream *s)
 	stream_free(s);
 }
 
-int stream_start_tls(struct stream *s, struct tls_context *ctx, bool server, const char **ret_why)
+static int handshake(struct stream *s, const char **ret_why)
 {
-	int rc = stream_flush(s);
-
-	*ret_why = "the connection is gone";
-	if (rc < 0)
-		return rc;
-	assert(s->in_n == 0 && !s->tls);
-	give_input(s);
-	s->tls = tls_new(ctx, s->fd, server);
-	if (!s->tls)
-		return fail(s, -ENOMEM);
 	for (;;) {
 		bool for_write = false;
+		int rc = (int)tls_result(tls_handshake(s->tls), &for_write);
 
-		rc = (int)tls_result(tls_handshake(s->tls), &for_write);
 		if (rc == -EAGAIN)
 			rc = wait_ready(s, for_write);
 		else if (rc == 0)
@@ -506,6 +500,45 @@ int stream_start_tls(struct stream *s, struct tls_context *ctx, bool server, con
 	s->drained = false;
 	fiber_trim_stack();
 	return 0;
+}
+
+static int begin_tls(struct stream *s, struct tls_context *ctx, bool server, const char **ret_why)
+{
+	int rc = stream_flush(s);
+
+	*ret_why = "the connection is gone";
+	if (rc < 0)
+		return rc;
+	assert(s->in_n == 0 && !s->tls);
+	give_input(s);
+	s->tls = tls_new(ctx, s->fd, server);
+	return s->tls ? 0 : fail(s, -ENOMEM);
+}
+
+int stream_start_tls(struct stream *s, struct tls_context *ctx, bool server, const char **ret_why)
+{
+	int rc = begin_tls(s, ctx, server, ret_why);
+
+	return rc < 0 ? rc : handshake(s, ret_why);
+}
+
+int stream_start_tls_client(struct stream *s, struct tls_context *ctx, slice host, const char **ret_why)
+{
+	int rc = begin_tls(s, ctx, false, ret_why);
+
+	if (rc < 0)
+		return rc;
+	if (host.n && tls_client_name(s->tls, host) < 0) {
+		*ret_why = "the server's name cannot be one";
+		return fail(s, -EPROTO);
+	}
+	return handshake(s, ret_why);
+}
+
+bool stream_tls_verified(const struct stream *s, const char **ret_why)
+{
+	*ret_why = "there is no TLS";
+	return s->tls && tls_verified(s->tls, ret_why);
 }
 
 bool stream_is_tls(const struct stream *s)

@@ -5,7 +5,8 @@
  * Every call that may park ends by the stream's deadline. Calls return 0 or a count on success and a negative
  * errno: -ETIMEDOUT, -ECANCELED, -EPIPE/-ECONNRESET (peer gone), -EPROTO (TLS), -EMSGSIZE (a line over its
  * limit). End of input is -ENODATA; writing may go on after it, and after -ETIMEDOUT and -ECANCELED a last
- * word may be written. After any other error but -EMSGSIZE the stream stays in error.
+ * word may be written. After any other error but -EMSGSIZE the stream stays in error; when it was a write
+ * that failed, what the peer had said before can still be read.
  *
  * Buffers exist only while they hold bytes: a parked connection costs its struct and its trimmed stack.
  */
@@ -63,7 +64,13 @@ PARKS void stream_close(struct stream *s);
 /* TLS (io/tls.h makes contexts). The handshake parks; `side`: server or client. 0 or negative errno; why: a
  * sentence. */
 PARKS int stream_start_tls(struct stream *s, struct tls_context *ctx, bool server, const char **ret_why);
+/* A client's, with the peer's name or IP address for SNI and the check (tls_client_name); empty: not known.
+ */
+PARKS int stream_start_tls_client(
+	struct stream *s, struct tls_context *ctx, slice host, const char **ret_why);
 bool stream_is_tls(const struct stream *s);
+/* tls_verified; without TLS false. */
+bool stream_tls_verified(const struct stream *s, const char **ret_why);
 /* "TLSv1.3 TLS_AES_256_GCM_SHA384" or NULL. Lives as long as the stream. */
 const char *stream_tls_info(const struct stream *s);
 

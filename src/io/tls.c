@@ -1,6 +1,7 @@
 #include "io/tls.h"
 #include "io/tls_int.h"
 #include "limits.h"
+#include <arpa/inet.h>
 #include <assert.h>
 #include <errno.h>
 #include <openssl/core_names.h>
@@ -19,6 +20,12 @@
 #define SIGALGS                                                                                              \
 	"ed25519:ECDSA+SHA256:ECDSA+SHA384:RSA-PSS+SHA256:RSA-PSS+SHA384:RSA-PSS+SHA512:"                    \
 	"RSA+SHA256:RSA+SHA384:RSA+SHA512"
+/* What an opportunistic client also takes: whatever an old server has is better than no TLS. */
+#define CIPHERS_12_ANY                                                                                       \
+	CIPHERS_12 ":DHE+AESGCM:DHE+CHACHA20:ECDHE+AES:DHE+AES:RSA+AESGCM:RSA+AES:!aNULL:!eNULL"
+#define GROUPS_ANY     GROUPS ":P-521"
+#define SIGALGS_ANY    SIGALGS ":ed448:ECDSA+SHA512:ECDSA+SHA224:RSA+SHA224:ECDSA+SHA1:RSA+SHA1"
+#define AUTH_LEVEL     2 /* of a certificate that is called good: 112 bits, no SHA-1 */
 #define CERT_CHAIN_MAX 10
 
 struct ticket_key {
@@ -29,8 +36,9 @@ _Static_assert(sizeof(struct ticket_key) == TLS_TICKET_KEY, "a ticket key is its
 
 struct tls_context {
 	atomic_uint refs;
-	bool server, verify;
-	uint8_t ticket_keys; /* 0, 1 or 2 */
+	bool server;
+	enum tls_check check; /* a client's */
+	uint8_t ticket_keys;  /* 0, 1 or 2 */
 	/*
 	 * What the sign callback said last. Between its return and tls_handshake's own nothing parks, so this
 	 * is the answer for the handshake that just failed.
@@ -51,6 +59,7 @@ struct tls {
 	int sys;       /* errno of the last failing system call, positive */
 	bool busy;     /* in tls_handshake, perhaps parked in the sign callback */
 	bool finished; /* the handshake is done */
+	bool named;    /* it is known whom the certificate must be for */
 	const char *why;
 	char info[64];
 };
@@ -170,6 +179,7 @@ void tls_context_free(struct tls_context *c)
 static SSL_CTX *ssl_ctx_new(struct tls_context *c)
 {
 	SSL_CTX *s = SSL_CTX_new(c->server ? TLS_server_method() : TLS_client_method());
+	bool any = !c->server && c->check != TLS_CHECK_DEMAND;
 
 	if (!s)
 		return NULL;
@@ -181,10 +191,14 @@ static SSL_CTX *ssl_ctx_new(struct tls_context *c)
 	SSL_CTX_set_session_cache_mode(s, SSL_SESS_CACHE_OFF);
 	SSL_CTX_set_num_tickets(s, 0);
 	SSL_CTX_set_read_ahead(s, 1);
-	SSL_CTX_set_security_level(s, 2);
+	if (any) /* harmless without renegotiation */
+		SSL_CTX_set_options(s, SSL_OP_LEGACY_SERVER_CONNECT);
+	SSL_CTX_set_security_level(s, any ? 0 : AUTH_LEVEL);
 	SSL_CTX_set_app_data(s, c);
-	if (!SSL_CTX_set_min_proto_version(s, TLS1_2_VERSION) || !SSL_CTX_set_cipher_list(s, CIPHERS_12) ||
-		!SSL_CTX_set1_groups_list(s, GROUPS) || !SSL_CTX_set1_sigalgs_list(s, SIGALGS) ||
+	if (!SSL_CTX_set_min_proto_version(s, TLS1_2_VERSION) ||
+		!SSL_CTX_set_cipher_list(s, any ? CIPHERS_12_ANY : CIPHERS_12) ||
+		!SSL_CTX_set1_groups_list(s, any ? GROUPS_ANY : GROUPS) ||
+		!SSL_CTX_set1_sigalgs_list(s, any ? SIGALGS_ANY : SIGALGS) ||
 		!SSL_CTX_set_session_id_context(s, (const unsigned char *)"posthouse", 9)) {
 		SSL_CTX_free(s);
 		return NULL;
@@ -192,13 +206,14 @@ static SSL_CTX *ssl_ctx_new(struct tls_context *c)
 	return s;
 }
 
-static struct tls_context *context_new(bool server, err *e)
+static struct tls_context *context_new(bool server, enum tls_check check, err *e)
 {
 	struct tls_context *c = calloc(1, sizeof *c);
 
 	if (c) {
 		atomic_init(&c->refs, 1);
 		c->server = server;
+		c->check = check;
 		c->bio = bio_method_new();
 		if (c->bio)
 			return c;
@@ -376,7 +391,7 @@ int tls_server_context_add(struct tls_context *c, slice chain_pem, uint32_t key_
 struct tls_context *tls_server_context_new(
 	slice chain_pem, uint32_t key_id, tls_sign_fn *sign, void *arg, err *e)
 {
-	struct tls_context *c = context_new(true, e);
+	struct tls_context *c = context_new(true, TLS_CHECK_NONE, e);
 
 	if (!c)
 		return NULL;
@@ -401,27 +416,46 @@ void tls_context_ticket_keys(
 	}
 }
 
-struct tls_context *tls_client_context_new(slice roots_pem, err *e)
+/* Looks at the peer's chain, strictly whatever the handshake allows; what comes of it is the context's
+ * matter.
+ */
+static int on_peer_chain(X509_STORE_CTX *chain, void *arg)
+{
+	const struct tls_context *c = arg;
+	int good;
+
+	if (c->check == TLS_CHECK_NONE)
+		return 1;
+	X509_VERIFY_PARAM_set_auth_level(X509_STORE_CTX_get0_param(chain), AUTH_LEVEL);
+	good = X509_verify_cert(chain);
+	if (good <= 0 && X509_STORE_CTX_get_error(chain) == X509_V_OK)
+		X509_STORE_CTX_set_error(chain, X509_V_ERR_UNSPECIFIED);
+	ERR_clear_error();
+	return good > 0 || c->check == TLS_CHECK_REPORT;
+}
+
+struct tls_context *tls_client_context_new(enum tls_check check, slice roots_pem, err *e)
 {
 	AUTO(free_chain) STACK_OF(X509) *roots = NULL;
 	struct tls_context *c;
 	X509_STORE *store;
 
-	if (roots_pem.n && !(roots = read_certs(roots_pem, INT_MAX, e)))
+	if ((roots_pem.n || check == TLS_CHECK_DEMAND) && !(roots = read_certs(roots_pem, INT_MAX, e)))
 		return NULL;
-	c = context_new(false, e);
+	c = context_new(false, check, e);
 	if (!c)
 		return NULL;
 	c->ssl[0] = ssl_ctx_new(c);
 	if (!c->ssl[0])
 		goto fail;
 	c->n = 1;
-	c->verify = roots;
 	store = SSL_CTX_get_cert_store(c->ssl[0]);
 	for (int i = 0; roots && i < sk_X509_num(roots); i++)
 		if (!X509_STORE_add_cert(store, sk_X509_value(roots, i)))
 			goto fail;
-	SSL_CTX_set_verify(c->ssl[0], roots ? SSL_VERIFY_PEER : SSL_VERIFY_NONE, NULL);
+	SSL_CTX_set_verify_depth(c->ssl[0], CERT_CHAIN_MAX);
+	SSL_CTX_set_cert_verify_callback(c->ssl[0], on_peer_chain, c);
+	SSL_CTX_set_verify(c->ssl[0], check == TLS_CHECK_DEMAND ? SSL_VERIFY_PEER : SSL_VERIFY_NONE, NULL);
 	return c;
 fail:
 	ssl_error(e, "TLS context");
@@ -473,17 +507,71 @@ void tls_free(struct tls *t)
 int tls_client_name(struct tls *t, slice host)
 {
 	char z[256];
+	unsigned char address[16];
+	X509_VERIFY_PARAM *param = SSL_get0_param(t->ssl);
+	bool ok;
 
+	if (host.n > 1 && host.p[host.n - 1] == '.')
+		host.n--;
 	if (!host.n || host.n >= sizeof z || memchr(host.p, '\0', host.n) || t->ctx->server)
 		return -EINVAL;
 	memcpy(z, host.p, host.n);
 	z[host.n] = '\0';
 	SSL_set_hostflags(t->ssl, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS | X509_CHECK_FLAG_NEVER_CHECK_SUBJECT);
-	if (!SSL_set_tlsext_host_name(t->ssl, z) || (t->ctx->verify && !SSL_set1_host(t->ssl, z))) {
-		ERR_clear_error();
-		return -EINVAL;
-	}
-	return 0;
+	if (inet_pton(AF_INET, z, address) == 1 || inet_pton(AF_INET6, z, address) == 1)
+		ok = X509_VERIFY_PARAM_set1_ip_asc(param, z) == 1;
+	else
+		ok = SSL_set_tlsext_host_name(t->ssl, z) == 1 && SSL_set1_host(t->ssl, z) == 1;
+	ERR_clear_error();
+	t->named = ok;
+	return ok ? 0 : -EINVAL;
+}
+
+/* What X509_verify_cert found, as a sentence for a log. */
+static const char *verify_text(long error)
+{
+	static const struct {
+		long error;
+		const char *text;
+	} texts[] = {
+		{X509_V_ERR_CERT_HAS_EXPIRED, "the certificate has expired"},
+		{X509_V_ERR_CERT_NOT_YET_VALID, "the certificate is not valid yet"},
+		{X509_V_ERR_HOSTNAME_MISMATCH, "the certificate is for another name"},
+		{X509_V_ERR_IP_ADDRESS_MISMATCH, "the certificate is for another address"},
+		{X509_V_ERR_DEPTH_ZERO_SELF_SIGNED_CERT, "the certificate is self-signed"},
+		{X509_V_ERR_SELF_SIGNED_CERT_IN_CHAIN, "the certificate is of an unknown issuer"},
+		{X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT, "the certificate is of an unknown issuer"},
+		{X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY, "the certificate is of an unknown issuer"},
+		{X509_V_ERR_UNABLE_TO_VERIFY_LEAF_SIGNATURE, "the certificate is of an unknown issuer"},
+		{X509_V_ERR_CERT_SIGNATURE_FAILURE, "a signature of the certificate is wrong"},
+		{X509_V_ERR_EE_KEY_TOO_SMALL, "the certificate's key is too short"},
+		{X509_V_ERR_CA_KEY_TOO_SMALL, "the key of the certificate's issuer is too short"},
+		{X509_V_ERR_CA_MD_TOO_WEAK, "the certificate is signed with a broken hash"},
+		{X509_V_ERR_INVALID_PURPOSE, "the certificate is not for a server"},
+		{X509_V_ERR_CERT_CHAIN_TOO_LONG, "the certificate's chain is too long"},
+	};
+
+	for (size_t i = 0; i < COUNT_OF(texts); i++)
+		if (texts[i].error == error)
+			return texts[i].text;
+	return X509_verify_cert_error_string(error);
+}
+
+bool tls_verified(const struct tls *t, const char **ret_why)
+{
+	const char *why = "";
+	long error = SSL_get_verify_result(t->ssl);
+
+	if (t->ctx->check == TLS_CHECK_NONE)
+		why = "the certificate was not looked at";
+	else if (!SSL_get0_peer_certificate(t->ssl))
+		why = "there is no certificate";
+	else if (error != X509_V_OK)
+		why = verify_text(error);
+	else if (!t->named)
+		why = "it is not known whom the certificate must be for";
+	*ret_why = why;
+	return !*why;
 }
 
 /* What a failing call means; empties the error queue. */
@@ -511,8 +599,9 @@ static int result(struct tls *t, int rc)
 		ret = -ECONNRESET;
 	} else {
 		verify = SSL_get_verify_result(t->ssl);
-		t->why = t->ctx->verify && verify != X509_V_OK ? X509_verify_cert_error_string(verify)
-							       : ERR_reason_error_string(code);
+		t->why = t->ctx->check == TLS_CHECK_DEMAND && verify != X509_V_OK
+				 ? verify_text(verify)
+				 : ERR_reason_error_string(code);
 		if (!t->why)
 			t->why = "TLS failed";
 		ret = -EPROTO;
@@ -532,6 +621,10 @@ int tls_handshake(struct tls *t)
 	int rc, sign_error;
 
 	ERR_clear_error();
+	if (t->ctx->check == TLS_CHECK_DEMAND && !t->named) {
+		t->why = "it is not known whom the certificate must be for";
+		return -EPROTO;
+	}
 	t->busy = true;
 	rc = SSL_do_handshake(t->ssl);
 	t->busy = false;

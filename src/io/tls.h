@@ -55,11 +55,22 @@ int tls_server_context_add(struct tls_context *c, slice chain_pem, uint32_t key_
 void tls_context_ticket_keys(
 	struct tls_context *c, const uint8_t now[TLS_TICKET_KEY], const uint8_t before[TLS_TICKET_KEY]);
 
+enum tls_check {
+	TLS_CHECK_NONE, /* the certificate is not looked at */
+	/*
+	 * Opportunistic TLS (RFC 7435): any certificate will do, weak keys, old signatures and ciphers too,
+	 * since the other choice is none at all; tls_verified tells what it was worth. TLS 1.2 at least in
+	 * any case.
+	 */
+	TLS_CHECK_REPORT,
+	TLS_CHECK_DEMAND, /* a certificate of a trusted issuer for the peer's name, or no connection */
+};
+
 /*
- * A client's context. roots_pem: certificates to trust; empty: no check of the peer at all (opportunistic
- * TLS). NULL: err.
+ * A client's context. roots_pem: certificates to trust; may be empty unless they are DEMANDed: then none is
+ * good. Nothing is read from files, here or later. NULL: err.
  */
-MUST_USE struct tls_context *tls_client_context_new(slice roots_pem, err *e);
+MUST_USE struct tls_context *tls_client_context_new(enum tls_check check, slice roots_pem, err *e);
 
 /* A context is shared by its connections, which hold it; the maker's hold ends with tls_context_free. NULL is
  * fine. */
@@ -69,9 +80,17 @@ void tls_context_free(struct tls_context *c);
  * ctx. */
 MUST_USE struct tls *tls_new(struct tls_context *ctx, int fd, bool server);
 void tls_free(struct tls *t); /* sends nothing; NULL is fine */
-/* Client, before the handshake: sends the name (SNI) and, when the context has roots, requires it. 0 or
- * -EINVAL. */
+/*
+ * Client, before the handshake: whom the certificate must be for. A name is also sent (SNI, RFC 6066 3), with
+ * its final dot gone; an IP address as text ("192.0.2.1", "2001:db8::1") is not. Without a call no
+ * certificate is good. 0 or -EINVAL.
+ */
 int tls_client_name(struct tls *t, slice host);
+/*
+ * Client, after the handshake or when it failed: is the certificate of a trusted issuer and for the peer?
+ * *ret_why: if not, a sentence why, else "". Lives for ever. Always false under TLS_CHECK_NONE.
+ */
+bool tls_verified(const struct tls *t, const char **ret_why);
 
 /*
  * The calls below return >= 0, or TLS_WANT_*: wait until the descriptor is readable (or writable) and call

@@ -162,7 +162,7 @@ static void test_starttls(void **state)
 	snprintf(w->user, sizeof w->user, "alice");
 	snprintf(w->secret, sizeof w->secret, "pw");
 	struct tls_context *server = w->tls_context = server_context(&e);
-	e.client_context = tls_client_context_new((slice){0}, &why);
+	e.client_context = tls_client_context_new(TLS_CHECK_NONE, (slice){0}, &why);
 	assert_non_null(e.client_context);
 	run(&e, serve, tls_client);
 	assert_int_equal(w->messages, 1);

@@ -9,15 +9,21 @@ struct dns_mx_host {
 	uint16_t preference;
 };
 
+/*
+ * status OK with hosts: try them in their order. OK without: the mail can never go, and one of null_mx, loop
+ * and broken says why. NXDOMAIN: no such domain. TEMP, BOGUS: try later. There is no other status: where the
+ * domain has no MX its own address counts (implicit).
+ */
 struct dns_mx {
-	enum dns_status status; /* OK: hosts are there; NXDOMAIN: no such domain; TEMP, BOGUS: try later */
-	bool null_mx;           /* "MX 0 .": takes no mail, 556 5.1.10 */
-	bool implicit;          /* no MX, the domain's own address counts */
-	bool literal;           /* [192.0.2.1], [IPv6:...] */
-	bool secure;            /* DNSSEC proved the MX answer (kept for DANE) */
-	bool loop; /* we stand among them: those at our preference and after are cut off; none left: a loop,
-		      554 5.4.6 */
-	struct dns_mx_host *hosts; /* by preference, equal ones shuffled; at most LIMIT_MX_HOSTS */
+	enum dns_status status;
+	bool null_mx;  /* "MX 0 ." alone: takes no mail, 556 5.1.10 */
+	bool implicit; /* no MX, the domain's own address counts */
+	bool literal;  /* [192.0.2.1], [IPv6:...] */
+	bool secure;   /* DNSSEC proved the MX answer (kept for DANE) */
+	bool loop;   /* we stand among them: those at our preference and after are cut off; none left: a loop,
+			554 5.4.6 */
+	bool broken; /* there are MX, or a literal, and none names a host: 550 5.1.2 */
+	struct dns_mx_host *hosts; /* by preference, equal ones shuffled, each once; at most LIMIT_MX_HOSTS */
 	size_t n;
 };
 
@@ -34,10 +40,30 @@ struct dns_address {
 };
 struct dns_addresses {
 	enum dns_status status; /* OK: at least one */
-	bool secure;            /* both answers were */
+	bool secure;            /* all answers were */
 	struct dns_address *v;  /* alternating families, v6 first (RFC 8305 4), each family shuffled */
 	size_t n;               /* at most LIMIT_MX_ADDRESSES */
 };
-/* A and AAAA of a host, asked at the same time; or the address itself when the name is one. */
-PARKS void dns_addresses_find(
-	struct channel *resolver, slice host, uint64_t deadline, struct arena *a, struct dns_addresses *ret);
+
+enum dns_families { DNS_BOTH, DNS_ONLY_4, DNS_ONLY_6 };
+
+/*
+ * A and AAAA of a host, asked at the same time, or one of them; or the address itself when the name is one.
+ * An AAAA that is an IPv4 address in disguise (::ffff:a.b.c.d) is passed over. Without any address: TEMP or
+ * BOGUS when an answer was so, else NODATA or NXDOMAIN.
+ */
+PARKS void dns_addresses_find(struct channel *resolver, slice host, enum dns_families families,
+	uint64_t deadline, struct arena *a, struct dns_addresses *ret);
+
+/* ---- the pure parts ---- */
+
+enum dns_mx_kind { DNS_MX_BROKEN, DNS_MX_HOST, DNS_MX_ROOT };
+/* What one record's rdata names; the name, in lower case, only of a HOST: labels of letters, digits and inner
+ * hyphens (RFC 1123 2.1), the last one not of digits alone. */
+enum dns_mx_kind dns_mx_record(slice rdata, uint16_t *ret_preference, char ret_name[256]);
+/* All records of an answer: sets the hosts, null_mx, loop and broken; TEMP without memory. */
+void dns_mx_read(const slice *records, size_t n, slice self, struct arena *a, struct dns_mx *ret);
+/* "[192.0.2.1]", "[IPv6:2001:db8::1]". False: no literal of an address. */
+bool dns_literal_parse(slice text, struct dns_address *ret);
+/* The address in text, canonical. */
+void dns_address_text(const struct dns_address *v, char ret[46]);

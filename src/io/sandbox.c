@@ -207,6 +207,12 @@ static int rules_fill(
 		if (rule_add(rules, RULE_PORT, &r, "a port", e) < 0)
 			return -1;
 	}
+	if (all->net && s->may & SANDBOX_SOURCE) { /* 0: a port of the kernel's choice */
+		struct rule_port r = {.access = NET_BIND_TCP, .port = 0};
+
+		if (rule_add(rules, RULE_PORT, &r, "a source address", e) < 0)
+			return -1;
+	}
 	if (SANITIZER) {
 		AUTO_FD proc = open("/proc", O_PATH | O_CLOEXEC);
 

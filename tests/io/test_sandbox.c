@@ -176,6 +176,14 @@ static int bind_tcp(const struct place *p)
 	return fd < 0 ? -1 : bind(fd, (struct sockaddr *)&a, sizeof a);
 }
 
+static int bind_tcp_port(const struct place *p)
+{
+	struct sockaddr_in a = loopback((uint16_t)(p->port + 1));
+	AUTO_FD fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	return fd < 0 ? -1 : bind(fd, (struct sockaddr *)&a, sizeof a);
+}
+
 static int bind_udp(const struct place *p)
 {
 	struct sockaddr_in a = loopback(0);
@@ -416,7 +424,8 @@ static const struct trial {
 	{"make a UNIX socket", socket_unix, "KKKKK", false, false},
 	{"make a packet socket", socket_packet, "KKKKK", false, false},
 	{"connect", connect_out, "KKK++", true, false},
-	{"bind TCP", bind_tcp, "KKKEE", false, true},
+	{"bind TCP", bind_tcp, "KKKE+", false, true},
+	{"bind a TCP port", bind_tcp_port, "KKKEE", false, true},
 	{"bind UDP", bind_udp, "KKK++", true, false},
 	{"listen", listen_again, "KKKKK", false, false},
 	{"accept", accept_passed, "+KKKK", true, false},
@@ -536,7 +545,7 @@ static void run_trials(const struct place *p, bool as_root)
 
 			if ((t->landlock && !st.landlock) || (st.sanitizer && t->expect[r] != '+'))
 				continue;
-			if (t->act == bind_tcp && !st.landlock_net)
+			if ((t->act == bind_tcp || t->act == bind_tcp_port) && !st.landlock_net)
 				continue;
 			o = try(roles[r], p, as_root, t->act, t->sealed);
 			if (o.what != t->expect[r]) {

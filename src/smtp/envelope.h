@@ -56,6 +56,7 @@ struct smtp_trace {
 	slice host;                               /* who we are */
 	slice tls;                                /* "TLSv1.3 TLS_AES_256_GCM_SHA384"; empty: none */
 	bool extended, lmtp, utf8, authenticated; /* extended: EHLO */
+	bool hidden;                              /* helo, address and name are not to be shown */
 };
 
 struct smtp_envelope {

@@ -43,8 +43,11 @@ void smtp_received_format(
 	const struct smtp_trace *t = &env->trace;
 
 	buf_addz(out, "Received: ");
-	add_from(out, t);
-	buf_addz(out, "\r\n\tby ");
+	if (!t->hidden) {
+		add_from(out, t);
+		buf_addz(out, "\r\n\t");
+	}
+	buf_addz(out, "by ");
 	buf_add(out, t->host);
 	buf_addz(out, " (Posthouse) with ");
 	buf_add(out, smtp_protocol_name(t));

@@ -5,7 +5,9 @@
 
 /*
  * Appends "Received: ...CRLF": from helo (name [ip]), by host with protocol (TLS) id queue_id, for the
- * recipient when there is just one, and the date. Lines stay under 998 octets.
+ * recipient when there is just one, and the date. Lines stay under 998 octets. A hidden client has no from
+ * clause: RFC 5321 4.4 wants one, RFC 5322 3.6.7 does not, and all readers take the latter; any name put in
+ * its place would be a lie that spam filters look up.
  */
 void smtp_received_format(
 	struct buf *out, const struct smtp_envelope *env, slice queue_id, struct mail_date date);

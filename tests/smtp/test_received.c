@@ -69,6 +69,16 @@ static void test_field(void **state)
 		    "\tby mx.example (Posthouse) with LMTP\r\n"
 		    "\tid qid;\r\n"
 		    "\tThu, 1 Jan 2026 01:00:00 +0100\r\n");
+	env.trace = (struct smtp_trace){.helo = S("laptop.home"),
+		.address = S("192.0.2.1"),
+		.name = S("dsl.example"),
+		.host = S("mx.example"),
+		.extended = true,
+		.authenticated = true,
+		.hidden = true};
+	check(&env, "Received: by mx.example (Posthouse) with ESMTPA\r\n"
+		    "\tid qid;\r\n"
+		    "\tThu, 1 Jan 2026 01:00:00 +0100\r\n");
 }
 
 int main(void)

@@ -512,6 +512,43 @@ def test_remote_recipients_wait_in_the_queue(h):
         t.message("alice@example.test", ["friend@elsewhere.example"], "From: alice@example.test\r\n\r\nx\r\n")
 
 
+def submit(h, content):
+    with h.smtp("submissions") as t:
+        equal(t.auth("alice", h.users["alice"])[0], 235)
+        queue_id = t.message("alice@example.test", ["bob@example.test"], content)
+    return queue_id, latest(h, "bob")
+
+
+def test_submitted_header_is_finished(h):
+    kept = b"From: alice@example.test\r\nSubject: s\r\n"
+    secret = b"Bcc: carol@example.test,\r\n dave@example.test\r\nResent-Bcc: erin@example.test\r\n"
+    queue_id, message = submit(h, secret + kept + b"\r\nBcc: of the text\r\n")
+    added = re.fullmatch(re.escape(kept) + rb"Date: [^\r]*[+-]\d{4}\r\nMessage-ID: <([0-9a-z]{26})@mail\.example\.test>"
+                         rb"\r\n\r\nBcc: of the text\r\n", own(message))
+    check(added, "the message is", message)
+    equal(added.group(1).decode(), queue_id, "the left side of the Message-ID")
+    check(message.startswith(b"Received: by mail.example.test (Posthouse) with ESMTPSA "), message[:200])
+    check(b"127.0.0.1" not in message and b"client.example.org" not in message, "the client is shown:", message)
+    whole = b"Date: x\r\nMessage-ID: y\r\n" + kept + b"\r\ntext\r\n"
+    equal(own(submit(h, whole)[1]), whole, "a message that lacks nothing")
+
+
+def test_strangers_headers_stay(h):
+    content = b"Bcc: carol@example.test\r\nSubject: s\r\n\r\ntext\r\n"
+    with h.smtp() as t:
+        t.message("a@example.org", ["alice@example.test"], content)
+    equal(own(latest(h)), content, "through port 25")
+    with h.lmtp() as t:
+        t.message("a@example.org", ["alice@example.test"], content)
+    equal(own(latest(h)), content, "through LMTP")
+
+
+def test_client_is_shown_when_wished(h):
+    own_house = House(PROGRAM, config="submission {\n\thide-client no\n}")
+    message = submit(own_house, b"From: alice@example.test\r\n\r\nx\r\n")[1]
+    check(message.startswith(b"Received: from client.example.org ([127.0.0.1])\r\n"), message[:200])
+
+
 # ---- the end of data ----
 
 # Section 3.3: forms that others take for the end. Each is sent behind "DATA\r\n...text"; where it does not end the

@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "dns/dns.h"
 #include "limits.h"
+#include "mail/submit.h"
 #include "queue/row.h"
 #include "roles/common/envelope.h"
 #include "roles/frontend/frontend.h"
@@ -19,7 +20,8 @@
 struct front_session { /* ctx of the ops */
 	struct conn *c;
 	struct front_content content;
-	uint8_t handle[16]; /* of the submitter; has_handle */
+	struct mail_submit submit; /* of the message under way, on a submission port */
+	uint8_t handle[16];        /* of the submitter; has_handle */
 	bool has_handle;
 	uint8_t queue_id[16]; /* of the message under way */
 	bool has_id;
@@ -139,10 +141,26 @@ static slice id_text(const struct front_session *s, char text[27])
 	return slice_make(text, 26);
 }
 
+/* Clients hand in what is to be finished here (RFC 6409 8); what servers and local programs send stays as it
+ * is. */
+static bool is_submission(const struct front_session *s)
+{
+	return s->c->port->protocol == PROTOCOL_SUBMISSION || s->c->port->protocol == PROTOCOL_SUBMISSIONS;
+}
+
+/* The right side of a Message-ID made here: our name when it is one that nobody else has. */
+static slice id_domain(const struct front_session *s, const struct smtp_envelope *env)
+{
+	slice host = s->c->host->name, domain = env->sender.domain;
+
+	return slice_find_c(host, '.') >= 0 || domain.n == 0 || !ascii_only(domain) ? host : domain;
+}
+
 /* Return-Path (RFC 5321 4.4) and our Received field stand in front of what the client sends. */
 static int on_begin(void *ctx, const struct smtp_envelope *env, err *e)
 {
 	struct front_session *s = ctx;
+	struct smtp_envelope shown = *env;
 	struct buf head = BUF_INIT(8192);
 	struct mail_date now = {clock_wall_s(), 0};
 	char id[27];
@@ -151,13 +169,17 @@ static int on_begin(void *ctx, const struct smtp_envelope *env, err *e)
 		return err_set(e, ERR_TEMP, "no id for the message");
 	if (front_content_begin(s->c->f, &s->content, env->size, e) < 0)
 		return -1;
-	if (s->c->port->protocol != PROTOCOL_SUBMISSION && s->c->port->protocol != PROTOCOL_SUBMISSIONS) {
+	if (is_submission(s)) {
+		mail_submit_begin(&s->submit, id_text(s, id), id_domain(s, env), now);
+		shown.trace.hidden =
+			env->trace.authenticated && s->c->f->role->settings->submission_hide_client;
+	} else {
 		buf_addz(&head, "Return-Path: <");
 		if (env->sender.kind == MAIL_PATH_IS_MAILBOX)
 			mail_path_write(&head, &env->sender);
 		buf_addz(&head, ">\r\n");
 	}
-	smtp_received_format(&head, env, id_text(s, id), now);
+	smtp_received_format(&head, &shown, id_text(s, id), now);
 	int rc = head.failed ? err_set(e, ERR_TEMP, "no memory")
 			     : front_content_write(&s->content, buf_slice(&head), e);
 	buf_free(&head);
@@ -170,7 +192,21 @@ static int on_write(void *ctx, slice bytes, err *e)
 {
 	struct front_session *s = ctx;
 
-	return front_content_write(&s->content, bytes, e);
+	if (!is_submission(s))
+		return front_content_write(&s->content, bytes, e);
+	while (bytes.n) {
+		slice piece = mail_submit_next(&s->submit, &bytes);
+		if (piece.n && front_content_write(&s->content, piece, e) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+static int write_rest(struct front_session *s, err *e)
+{
+	slice rest = is_submission(s) ? mail_submit_end(&s->submit) : (slice){0};
+
+	return rest.n ? front_content_write(&s->content, rest, e) : 0;
 }
 
 static void on_abort(void *ctx, const struct smtp_envelope *env, const char *why)
@@ -361,6 +397,8 @@ static int on_end(void *ctx, struct smtp_envelope *env, struct smtp_receipt *ret
 
 	if (!a)
 		err_set(e, ERR_TEMP, "no memory");
+	else if (write_rest(s, e) < 0)
+		rc = -1;
 	else if (s->content.file >= 0 && !s->content.spooled && content_file_seal(s->content.file) < 0)
 		err_sys(e, ERR_TEMP, "memory file");
 	else if (mail_summary_finish(s->content.builder, &summary, e) == 0)

@@ -39,6 +39,7 @@
 #define LIMIT_MAIL_TEXT       393216   /* bytes of header text kept a message, all parts together */
 #define LIMIT_MAIL_SUMMARY    1048576  /* bytes of a message summary */
 #define LIMIT_MAIL_PREVIEW    200      /* characters: RFC 8970 4 */
+#define LIMIT_DSN_HEADER      65536    /* bytes of the original's header that a report returns */
 #define LIMIT_MAIL_LIST_DEPTH 256      /* parentheses of a body structure: two a MIME level and some */
 
 /* settings and the configuration file */

@@ -113,9 +113,12 @@ uint32_t smtp_client_extensions(const struct smtp_client *c); /* enum smtp_exten
 uint64_t smtp_client_max_size(const struct smtp_client *c);   /* of SIZE; 0: none said */
 /* "TLSv1.3 TLS_AES_256_GCM_SHA384", or NULL; verified: the certificate is good for `peer` by our roots. */
 const char *smtp_client_tls_info(const struct smtp_client *c, bool *ret_verified);
+/* Why it is not verified, a sentence for a log; "" when it is. Lives for ever. */
+const char *smtp_client_tls_why(const struct smtp_client *c);
 uint32_t smtp_client_transactions(const struct smtp_client *c);
-/* May another transaction go over it? False after anything broke, after 421, or when bytes lie unread. */
-bool smtp_client_usable(const struct smtp_client *c);
+/* May another transaction go over it? False after anything broke, after 421, or when something came unasked
+ * (bytes, or the end). PARKS for at most 1 ms, over TLS. */
+PARKS bool smtp_client_usable(const struct smtp_client *c);
 
 struct smtp_client_rcpt {
 	slice address;           /* "local@domain" as SMTP writes it, without brackets */

@@ -57,6 +57,7 @@ static struct plan_gate *gate_get(struct schedule *s, uint64_t gate)
 	return gate_at(s, i);
 }
 
+/* When none waits and none is under way: kept, or forgotten. */
 void gate_settle(struct schedule *s, uint64_t gate)
 {
 	struct pace_limits limits = gate_limits(s);
@@ -67,7 +68,7 @@ void gate_settle(struct schedule *s, uint64_t gate)
 		return;
 	if (g->kept)
 		unkeep(s, i);
-	if (g->pace.under_way || g->waiting.first)
+	if (g->pace.under_way || g->waiting.first || g->tokens)
 		return;
 	if (!pace_learned(&g->pace, &limits)) {
 		pool_remove(&s->gates, i);
@@ -98,7 +99,6 @@ void gate_end(struct schedule *s, uint64_t gate)
 {
 	pace_end(&gate_find(s, gate)->pace);
 	gate_pass(s, gate);
-	gate_settle(s, gate);
 }
 
 void gate_tell(struct schedule *s, uint64_t gate, enum schedule_outcome outcome, int64_t retry_us)
@@ -110,7 +110,6 @@ void gate_tell(struct schedule *s, uint64_t gate, enum schedule_outcome outcome,
 		return;
 	pace_tell(&g->pace, &limits, outcome, retry_us, s->now_us);
 	gate_pass(s, gate);
-	gate_settle(s, gate);
 }
 
 void gate_wake(struct schedule *s, uint64_t gate)
@@ -121,23 +120,46 @@ void gate_wake(struct schedule *s, uint64_t gate)
 		return;
 	pace_wake(&g->pace);
 	gate_pass(s, gate);
-	gate_settle(s, gate);
+}
+
+/* Whether one more that waits may go: there is a place, or there is none to wait for. */
+static bool may_pass(const struct schedule *s, const struct plan_gate *g)
+{
+	switch (pace_state(&g->pace, s->now_us)) {
+	case PACE_OPEN:
+		return g->pace.under_way + g->tokens < (g->pace.rests ? 1 : g->pace.window);
+	case PACE_FULL:
+		return false;
+	case PACE_PAUSED: /* one waits for its end, for all */
+		return g->tokens == 0;
+	case PACE_RESTS:
+		break;
+	}
+	return true;
 }
 
 void gate_pass(struct schedule *s, uint64_t gate)
 {
-	const struct plan_gate *g;
+	struct plan_gate *g;
 	bool held = false;
 
 	/* A lane that cannot use it now waits for something else from now on: the loop is paid by its wait.
 	 */
-	while (!held && (g = gate_find(s, gate)) && g->waiting.first &&
-		pace_state(&g->pace, s->now_us) != PACE_FULL) {
+	while (!held && (g = gate_find(s, gate)) && g->waiting.first && may_pass(s, g)) {
 		uint32_t i = g->waiting.first;
-		lane_take(s, i);
+		g->tokens++; /* the gate stays, though it may have lost the last that waits */
 		lane_at(s, i)->token = true;
+		lane_take(s, i);
 		held = lane_put(s, i, false);
 	}
+	gate_settle(s, gate);
+}
+
+void gate_token_back(struct schedule *s, struct plan_lane *l)
+{
+	if (l->token)
+		gate_find(s, l->gate)->tokens--;
+	l->token = false;
 }
 
 void gates_forget(struct schedule *s)

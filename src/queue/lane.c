@@ -223,6 +223,7 @@ static void forget_lane(struct schedule *s, uint32_t i)
 {
 	uint64_t gate = lane_at(s, i)->token ? lane_at(s, i)->gate : 0;
 
+	gate_token_back(s, lane_at(s, i));
 	lane_take(s, i);
 	pool_remove(&s->lanes, i);
 	if (gate)
@@ -259,7 +260,7 @@ bool lane_put(struct schedule *s, uint32_t i, bool first)
 	bool lost = l->token && !holds;
 
 	if (lost)
-		l->token = false;
+		gate_token_back(s, l);
 	if (place == PLACE_KEPT) {
 		if (l->place != PLACE_KEPT) {
 			lane_take(s, i);

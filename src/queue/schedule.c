@@ -334,7 +334,8 @@ static struct schedule_next take_turn(struct schedule *s, uint32_t i)
 
 	if (ring_open(s, ring)) {
 		int rank = lane_load_rank(s, l, ring);
-		l->token = l->token && rank >= 0; /* loading is only half of a turn */
+		if (rank < 0) /* loading is only half of a turn */
+			gate_token_back(s, l);
 		next = rank >= 0 ? load(s, l, ring, (uint8_t)rank) : hand_out(s, l, ring);
 	}
 	lane_place(s, i);
@@ -433,8 +434,8 @@ void schedule_done(struct schedule *s, const struct parcel *p, enum schedule_out
 	uint64_t left = l->gate;
 	if (tells && gate && gate != left) {
 		bool token = l->token;
+		gate_token_back(s, l);
 		l->gate = gate;
-		l->token = false;
 		if (token)
 			gate_pass(s, left);
 	}

@@ -71,6 +71,7 @@ struct plan_gate {
 	struct pool_head head;
 	struct pace pace;
 	struct list waiting;
+	uint32_t tokens;     /* given to lanes that have waited; each will take a place */
 	uint32_t prev, next; /* among the kept ones */
 	int64_t since_us;
 	bool kept;
@@ -142,8 +143,10 @@ void gate_tell(struct schedule *s, uint64_t gate, enum schedule_outcome outcome,
 void gate_wake(struct schedule *s, uint64_t gate);
 void gate_settle(
 	struct schedule *s, uint64_t gate); /* when none waits and none is under way: kept, or forgotten */
-/* One lane that waits may go, unless the gate is full: it gets the token, and passes it on at its turn. */
+/* Lanes that wait may go when there are places: each gets a token, which it gives back at its turn. */
 void gate_pass(struct schedule *s, uint64_t gate);
+void gate_token_back(
+	struct schedule *s, struct plan_lane *l); /* fine without one; follow it with gate_pass */
 void gates_forget(struct schedule *s);
 
 bool account_take(struct schedule *s, uint32_t account); /* false: no memory for one more */

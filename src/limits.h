@@ -88,6 +88,7 @@
 #define LIMIT_EXPANDED         2000 /* targets after aliases: one intent's work stays bounded */
 #define LIMIT_ALIAS_DEPTH      10   /* alias to alias to ... */
 #define LIMIT_ALIAS_VISITS     100  /* aliases followed for one recipient */
+#define LIMIT_DELIVERED_TO     50   /* Delivered-To fields looked at: more hops than any honest way has */
 #define LIMIT_QUEUE_REPLY      512  /* bytes kept of a remote server's last reply */
 #define LIMIT_DELIVERY_ID_DAYS 30   /* how long a delivery id of a retry is remembered (D6) */
 
@@ -161,9 +162,10 @@
 #define LIMIT_PASSWORD_MIN   8       /* NIST SP 800-63B 5.1.1.2 */
 
 /* queue */
-#define LIMIT_LEASE      64    /* parcels of one lease row: a row of 2 KiB */
-#define LIMIT_QUEUE_LOOK 20000 /* lanes one look over the store reads: some 20 ms */
-#define LIMIT_ROUTES     1000  /* all are in memory and looked through for each message */
+#define LIMIT_EVENTS_LOOK 20000 /* events one step of a trace reads: some 10 ms */
+#define LIMIT_LEASE       64    /* parcels of one lease row: a row of 2 KiB */
+#define LIMIT_QUEUE_LOOK  20000 /* lanes one look over the store reads: some 20 ms */
+#define LIMIT_ROUTES      1000  /* all are in memory and looked through for each message */
 #define LIMIT_TRANSMIT_MEMORY                                                                                \
 	268435456           /* bytes of messages on their way out in memory files; the next waits */
 #define LIMIT_TRANSMITS 480 /* under way at once: below LIMIT_CHANNEL_CREDITS, others ask outbound too */

@@ -2,11 +2,16 @@
  * The deliver intent: first everybody is judged (reads only), then the blob, the messages in ascending order
  * of accounts, and the queue records are written.
  */
+#include "delivery/delivery_int.h"
 #include "delivery/resolve.h"
 #include "limits.h"
+#include "mailbox/address.h"
 #include "mailbox/keys.h"
 #include "mailbox/row.h"
 #include "mailbox/tx.h"
+#include "queue/event.h"
+#include "queue/queue.h"
+#include "queue/retry.h"
 #include <stdlib.h>
 
 enum {
@@ -19,7 +24,9 @@ struct deliver_job {
 	slice stored_summary;
 	struct buf answer;
 	struct resolve *r;
+	bool *local; /* by recipient: somebody here has it */
 	uint8_t queue_id[16];
+	int64_t now_us; /* the queue's clock; one for all: recipients of a lane make one parcel */
 	uint64_t blob;
 	uint32_t accounts, records;
 };
@@ -121,120 +128,238 @@ static int deliver_account(struct deliver_job *job, struct store_tx *tx, uint32_
 /* ---- queue records ---- */
 
 struct record {
-	slice address;
+	slice address, via;
 	size_t original;
 	enum delivery_result result;
+	enum queue_state state;
+	bool here; /* done here: lane 0 */
 };
 
-static int put(struct store_tx *tx, slice key, struct buf *row, err *e)
+/* What stands in the row of a recipient that cannot have it now, or ever. */
+static const struct refusal_row {
+	uint16_t code;
+	uint8_t status[3];
+	slice reply;
+} refusals[] = {
+	[DELIVERY_OK] = {0, {0}, SLICE_INIT("")},
+	[DELIVERY_UNKNOWN] = {550, {5, 1, 1}, SLICE_INIT("There is no such address")},
+	[DELIVERY_RELAY] = {550, {5, 7, 1}, SLICE_INIT("Relaying is not allowed")},
+	[DELIVERY_OVER_QUOTA] = {452, {4, 2, 2}, SLICE_INIT("The mailbox is full")},
+	[DELIVERY_DISABLED] = {550, {5, 2, 1}, SLICE_INIT("The mailbox is switched off")},
+	[DELIVERY_LOOP] = {554, {5, 4, 6}, SLICE_INIT("Aliases or forwards go in a circle")},
+	[DELIVERY_TEMP] = {451, {4, 3, 0}, SLICE_INIT("Try again later")},
+};
+
+void delivery_refusal(enum delivery_result result, struct queue_recipient *r)
 {
-	if (row->failed)
-		return err_set(e, ERR_TEMP, "out of memory in an intent");
-	return store_tx_put(tx, key, buf_slice(row), e);
+	const struct refusal_row *k = &refusals[result];
+	r->code = k->code;
+	memcpy(r->status, k->status, sizeof r->status);
+	r->last_reply = k->reply;
 }
 
-/* A record for the sender of mail: to be sent, to be tried again here, or (gone for good) to be reported. */
-static int put_record(
-	struct deliver_job *job, struct store_tx *tx, const struct record *r, struct buf *row, err *e)
+bool delivery_may_wait(enum delivery_result result)
 {
-	static const struct {
-		enum queue_state state;
-		slice reply;
-	} kinds[] = {
-		[DELIVERY_OK] = {QUEUE_WAITING, SLICE_INIT("")},
-		[DELIVERY_UNKNOWN] = {QUEUE_FAILED, SLICE_INIT("550 5.1.1 There is no such address")},
-		[DELIVERY_RELAY] = {QUEUE_FAILED, SLICE_INIT("550 5.7.1 Relaying is not allowed")},
-		[DELIVERY_OVER_QUOTA] = {QUEUE_WAITING, SLICE_INIT("452 4.2.2 The mailbox is full")},
-		[DELIVERY_DISABLED] = {QUEUE_FAILED, SLICE_INIT("550 5.2.1 The mailbox is switched off")},
-		[DELIVERY_LOOP] = {QUEUE_FAILED, SLICE_INIT("554 5.4.6 Aliases point in a circle")},
-		[DELIVERY_TEMP] = {QUEUE_WAITING, SLICE_INIT("451 4.3.0 Try again later")},
+	return result == DELIVERY_OVER_QUOTA || result == DELIVERY_TEMP || result == DELIVERY_OK;
+}
+
+static void message_of(const struct deliver_job *job, struct queue_message *ret)
+{
+	const struct delivery *d = job->d;
+	*ret = (struct queue_message){
+		.sender = d->sender,
+		.envelope_id = d->envelope_id,
+		.ret = d->ret,
+		.flags = d->flags,
+		.priority = d->priority,
+		.blob = job->blob,
+		.size = d->content.size,
+		.account = d->account,
+		.recipients = job->records,
+		.open = job->records,
+		.arrival_us = job->now_us,
+		.by_us = d->by_us,
 	};
-	char kb[QUEUE_KEY_MAX];
+}
+
+/* A record for the sender of mail: to be sent, to be tried again here, or (done) to be reported. */
+static int put_record(struct deliver_job *job, struct store_tx *tx, const struct record *r, err *e)
+{
 	const struct delivery_recipient *rcpt = &job->d->recipients[r->original];
+	struct address_canonical canonical;
+	struct queue_message m;
+	slice local, domain;
 	struct queue_recipient q = {
 		.address = r->address,
 		.original = rcpt->original,
+		.via = r->via,
 		.notify = rcpt->notify,
-		.state = kinds[r->result].state,
-		.due_us = store_tx_now_us(tx),
-		.last_reply = kinds[r->result].reply,
+		.state = r->state,
+		.due_us = job->now_us,
 	};
-	buf_reset(row);
-	queue_recipient_encode(row, &q);
-	return put(tx, queue_key_recipient(kb, job->queue_id, job->records++), row, e);
+	delivery_refusal(r->result, &q);
+	message_of(job, &m);
+	if (q.state != QUEUE_WAITING && !retry_reports(&m, &q, q.state, false))
+		return 0;
+	if (q.state == QUEUE_WAITING && job->d->release_us > q.due_us)
+		q.due_us = job->d->release_us;
+	q.rank = queue_rank(job->d->priority, false);
+	if (!r->here && address_split(r->address, &local, &domain) &&
+		address_canonical(local, domain, &canonical))
+		q.domain = canonical.domain;
+	else
+		q.domain = slice_skip(r->address, (size_t)(slice_rfind_c(r->address, '@') + 1));
+	return queue_tx_put(tx, job->queue_id, r->here ? 0 : queue_lane(q.domain), job->records++,
+		job->d->account, &q, e);
 }
 
 /* The recipient's own address, when nothing of it was a target. */
 static int own_record(struct deliver_job *job, struct store_tx *tx, size_t i, enum delivery_result result,
-	struct buf *row, err *e)
+	enum queue_state state, err *e)
 {
 	const struct delivery_recipient *rcpt = &job->d->recipients[i];
 	slice address = resolve_address_text(store_tx_scratch(tx), rcpt->localpart, rcpt->domain);
 	if (!address.p)
 		return err_set(e, ERR_TEMP, "out of memory in an intent");
-	struct record r = {address, i, result};
-	return put_record(job, tx, &r, row, e);
+	struct record r = {address, {"", 0}, i, result, state, true};
+	return put_record(job, tx, &r, e);
 }
 
-static int put_message(struct deliver_job *job, struct store_tx *tx, struct buf *row, err *e)
+static enum queue_state state_of(enum delivery_result result)
 {
-	const struct delivery *d = job->d;
-	char kb[QUEUE_KEY_MAX];
-	int64_t now = store_tx_now_us(tx);
-	struct queue_message q = {
-		.sender = d->sender,
-		.envelope_id = d->envelope_id,
-		.ret = d->ret,
-		.flags = d->flags,
-		.size = d->content.size,
-		.account = d->account,
-		.recipients = job->records,
-		.arrival_us = now,
-	};
-	if (!job->blob && content_tx_blob(tx, &d->content, &job->blob, e) < 0)
-		return -1;
-	/* The queue holds the blob as an account does: account 0, by the last half of the queue id. */
-	struct key holder = key_holder(job->blob, 0, be64_get(job->queue_id + 8));
-	q.blob = job->blob;
-	buf_reset(row);
-	queue_message_encode(row, &q);
-	if (put(tx, queue_key_message(kb, job->queue_id), row, e) < 0)
-		return -1;
-	buf_reset(row);
-	wire_put_u8(row, ROW_VERSION);
-	if (put(tx, KEY_SLICE(holder), row, e) < 0)
-		return -1;
-	return put(tx, queue_key_due(kb, now, job->queue_id), row, e);
+	return delivery_may_wait(result) ? QUEUE_WAITING : QUEUE_FAILED;
 }
 
-/*
- * Remote targets; local ones that did not take it, when their recipient is OK by others or one reply covers
- * all; and recipients without any target.
- */
-static int put_records(struct deliver_job *job, struct store_tx *tx, enum delivery_result *results, err *e)
+static int put_message(struct deliver_job *job, struct store_tx *tx, err *e)
 {
-	const struct delivery *d = job->d;
-	struct buf row = BUF_INIT(ROW_MAX);
-	int rc = 0;
-	for (size_t i = 0; i < job->r->n && rc == 0; i++) {
+	struct queue_message m;
+	if (!job->blob && content_tx_blob(tx, &job->d->content, &job->blob, e) < 0)
+		return -1;
+	message_of(job, &m);
+	return queue_tx_add(tx, job->queue_id, &m, e);
+}
+
+/* Targets elsewhere, and local ones that did not take it when their recipient is OK by others. */
+static int put_targets(
+	struct deliver_job *job, struct store_tx *tx, const enum delivery_result *results, bool later, err *e)
+{
+	for (size_t i = 0; i < job->r->n; i++) {
 		const struct target *t = &job->r->targets[i];
-		struct record r = {t->address, t->original, t->result};
+		struct record r = {t->address, t->via, t->original, t->result, state_of(t->result),
+			t->account != 0 || t->result != DELIVERY_OK};
+		bool elsewhere = t->account == 0 && t->result == DELIVERY_OK;
 		bool wanted = t->result != DELIVERY_OK && results[t->original] == DELIVERY_OK;
-		if ((t->account == 0 && t->result == DELIVERY_OK) || wanted)
-			rc = put_record(job, tx, &r, &row, e);
-	}
-	for (size_t i = 0; i < d->n && rc == 0 && !d->each_answered; i++)
-		if (results[i] != DELIVERY_OK) {
-			rc = own_record(job, tx, i, results[i], &row, e);
-			results[i] = DELIVERY_OK;
+		int rc = 0;
+		if (elsewhere || wanted)
+			rc = put_record(job, tx, &r, e);
+		else if (later && t->account && t->result == DELIVERY_OK && !job->local[t->original]) {
+			job->local[t->original] = true;
+			rc = own_record(job, tx, t->original, DELIVERY_OK, QUEUE_WAITING, e);
 		}
-	if (rc == 0 && job->records)
-		rc = put_message(job, tx, &row, e);
-	buf_free(&row);
+		if (rc < 0)
+			return -1;
+	}
+	return 0;
+}
+
+/* later: everything waits. Else who wanted to hear of success gets a record for it. */
+static int put_records(
+	struct deliver_job *job, struct store_tx *tx, enum delivery_result *results, bool later, err *e)
+{
+	const struct delivery *d = job->d;
+	if (put_targets(job, tx, results, later, e) < 0)
+		return -1;
+	for (size_t i = 0; i < d->n; i++) {
+		bool refused = results[i] != DELIVERY_OK && !d->each_answered;
+		bool told = results[i] == DELIVERY_OK && !later && d->recipients[i].notify & NOTIFY_SUCCESS &&
+			    job->local[i];
+		int rc = 0;
+		if (refused)
+			rc = own_record(job, tx, i, results[i], state_of(results[i]), e);
+		else if (told)
+			rc = own_record(job, tx, i, DELIVERY_OK, QUEUE_DELIVERED, e);
+		if (rc < 0)
+			return -1;
+		if (refused)
+			results[i] = DELIVERY_OK;
+	}
+	return job->records ? put_message(job, tx, e) : 0;
+}
+
+static int put_event(const struct deliver_job *job, struct store_tx *tx, err *e)
+{
+	struct buf b = BUF_INIT(8192);
+	buf_add(&b, buf_slice(job->d->event));
+	event_number(&b, FIELD_MAILBOXES, job->accounts);
+	event_number(&b, FIELD_WAITING, job->records);
+	int rc = event_tx_put(tx, job->queue_id, &b, e);
+	buf_free(&b);
 	return rc;
 }
 
 /* ---- the intent ---- */
+
+static int deliver_accounts(struct deliver_job *job, struct store_tx *tx, err *e)
+{
+	struct target *t = job->r->targets;
+	if (job->r->n > 1)
+		qsort(t, job->r->n, sizeof *t, by_account);
+	for (size_t i = 0; i < job->r->n; i++)
+		if (t[i].account && t[i].result == DELIVERY_OK) {
+			if (deliver_account(job, tx, t[i].account, e) < 0)
+				return -1;
+			job->local[t[i].original] = true;
+		}
+	return 0;
+}
+
+static int run_job(struct deliver_job *job, struct store_tx *tx, enum delivery_result **ret_results, err *e)
+{
+	struct delivery *d = job->d;
+	struct arena *scratch = store_tx_scratch(tx);
+	enum delivery_result *results = arena_new_n(scratch, enum delivery_result, d->n);
+	bool any, later;
+	job->now_us = d->clock ? queue_clock_now(d->clock) : store_tx_now_us(tx);
+	later = d->release_us > job->now_us;
+	job->r = arena_new_1(scratch, struct resolve);
+	job->local = arena_new_n(scratch, bool, d->n);
+	if (!results || !job->r || !job->local)
+		return err_set(e, ERR_TEMP, "out of memory in an intent");
+	job->r->view = view_tx(tx);
+	job->r->arena = scratch;
+	job->r->size = d->content.size;
+	job->r->may_relay = d->account != 0 || d->relay;
+	job->r->delivered_to = d->delivered_to;
+	job->r->n_delivered_to = d->n_delivered_to;
+	job->blob = d->blob;
+	memcpy(job->queue_id, d->queue_id, sizeof job->queue_id);
+	if (is_zero(job->queue_id))
+		store_tx_queue_id(tx, job->queue_id);
+	if (judge(job, results, &any, e) < 0)
+		return -1;
+	*ret_results = results;
+	if (!any)
+		return 0;
+	if (!later && deliver_accounts(job, tx, e) < 0)
+		return -1;
+	if (!d->queued && put_records(job, tx, results, later, e) < 0)
+		return -1;
+	return d->event ? put_event(job, tx, e) : 0;
+}
+
+int delivery_tx(struct store_tx *tx, struct delivery *d, slice stored_summary, err *e)
+{
+	struct deliver_job job = {.d = d, .stored_summary = stored_summary};
+	enum delivery_result *results;
+	if (run_job(&job, tx, &results, e) < 0)
+		return -1;
+	for (size_t i = 0; i < d->n; i++)
+		d->recipients[i].ret_result = results[i];
+	memcpy(d->ret_queue_id, job.queue_id, sizeof d->ret_queue_id);
+	d->ret_accounts = job.accounts;
+	d->ret_remote = job.records;
+	return 0;
+}
 
 static void answer_put(struct deliver_job *job, const enum delivery_result *results)
 {
@@ -251,33 +376,9 @@ static void answer_put(struct deliver_job *job, const enum delivery_result *resu
 static int run(struct store_tx *tx, void *arg, err *e)
 {
 	struct deliver_job *job = arg;
-	struct delivery *d = job->d;
-	struct arena *scratch = store_tx_scratch(tx);
-	enum delivery_result *results = arena_new_n(scratch, enum delivery_result, d->n);
-	bool any;
-	job->r = arena_new_1(scratch, struct resolve);
-	if (!results || !job->r)
-		return err_set(e, ERR_TEMP, "out of memory in an intent");
-	job->r->view = view_tx(tx);
-	job->r->arena = scratch;
-	job->r->size = d->content.size;
-	job->r->may_relay = d->account != 0;
-	memcpy(job->queue_id, d->queue_id, sizeof job->queue_id);
-	if (is_zero(job->queue_id))
-		store_tx_queue_id(tx, job->queue_id);
-	if (judge(job, results, &any, e) < 0)
+	enum delivery_result *results;
+	if (run_job(job, tx, &results, e) < 0)
 		return -1;
-	if (any) {
-		struct target *t = job->r->targets;
-		if (job->r->n > 1)
-			qsort(t, job->r->n, sizeof *t, by_account);
-		for (size_t i = 0; i < job->r->n; i++)
-			if (t[i].account && t[i].result == DELIVERY_OK &&
-				deliver_account(job, tx, t[i].account, e) < 0)
-				return -1;
-		if (put_records(job, tx, results, e) < 0)
-			return -1;
-	}
 	answer_put(job, results);
 	return job->answer.failed ? err_set(e, ERR_TEMP, "out of memory in an intent") : 0;
 }

@@ -4,7 +4,9 @@
  * it means: durable.
  */
 #pragma once
+#include "limits.h"
 #include "mailbox/write.h"
+#include "queue/clock.h"
 #include "queue/row.h"
 
 enum delivery_result {
@@ -28,13 +30,27 @@ struct delivery {
 	slice sender; /* "local@domain", empty for <> */
 	slice envelope_id;
 	enum queue_ret ret;
-	uint8_t flags;    /* enum queue_message_flag */
-	uint32_t account; /* who submitted it (it may relay); 0: from outside */
+	uint8_t flags;      /* enum queue_message_flag */
+	uint32_t account;   /* who submitted it (it may relay); 0: from outside */
+	bool relay;         /* it may go elsewhere although nobody submitted it: a report of our own */
+	int8_t priority;    /* MT-PRIORITY, RFC 6710 */
+	int64_t by_us;      /* DELIVERBY, the queue's clock; 0: not asked */
+	int64_t release_us; /* the queue's clock: until then all of it waits in the queue; 0: goes at once */
+	const struct queue_clock *clock; /* NULL: the wall clock */
 	struct delivery_recipient *recipients;
 	size_t n; /* at most LIMIT_RECIPIENTS */
 
 	struct content content; /* Return-Path and Received are in it already */
-	slice summary;          /* plain */
+	uint64_t blob;          /* not 0: the content is in the store already */
+	/*
+	 * It comes from the queue: the rows of its recipients are there, so nobody becomes a record; targets
+	 * elsewhere have theirs.
+	 */
+	bool queued;
+	/* What is kept of its coming for `trace`: an event as queue/event.h begins it, counts are added.
+	 * NULL: none. */
+	const struct buf *event;
+	slice summary; /* plain */
 	/* Zero: the intent makes one. Else a second delivery of this id to the same account is a no-op that
 	   answers OK (D6). */
 	uint8_t queue_id[16];
@@ -45,6 +61,9 @@ struct delivery {
 	 * tried again, or bounced) and are OK.
 	 */
 	bool each_answered;
+	/* Where it has been (delivery_delivered_to): such an address does not forward it again. */
+	const slice *delivered_to;
+	size_t n_delivered_to;
 
 	uint8_t ret_queue_id[16];
 	size_t ret_accounts; /* copies put into INBOXes */
@@ -59,6 +78,18 @@ struct delivery {
  * (store_big_drop).
  */
 PARKS int delivery_deliver(struct store *s, struct mailbox_codec *c, struct delivery *d, err *e);
+
+/*
+ * The same as a part of another intent. summary: as mailbox_codec_pack made it. Sets each recipient's
+ * ret_result and ret_queue_id, ret_accounts, ret_remote. When no recipient is OK nothing was written.
+ */
+int delivery_tx(struct store_tx *tx, struct delivery *d, slice stored_summary, err *e);
+
+/*
+ * The addresses in the Delivered-To fields of a message that begins so, in canonical form, in the arena: at
+ * most LIMIT_DELIVERED_TO; a field that holds no address is passed over. Returns their number. Pure.
+ */
+size_t delivery_delivered_to(slice message, struct arena *a, slice ret[LIMIT_DELIVERED_TO]);
 
 struct delivery_verdict {
 	enum delivery_result result;

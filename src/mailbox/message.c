@@ -176,13 +176,6 @@ uint64_t message_tx_next(const struct account_tx *a)
 	return a->row.next_message;
 }
 
-static int put_empty(struct account_tx *a, slice key, err *e)
-{
-	buf_reset(&a->out);
-	wire_put_u8(&a->out, ROW_VERSION);
-	return account_tx_put(a, key, e);
-}
-
 int message_tx_add(struct account_tx *a, const struct message_new *n, uint32_t mailbox, uint32_t uid, err *e)
 {
 	uint64_t id = a->row.next_message++;
@@ -209,8 +202,7 @@ int message_tx_add(struct account_tx *a, const struct message_new *n, uint32_t m
 		if (store_tx_put(a->tx, KEY_SLICE(k), n->stored_summary, e) < 0)
 			return -1;
 	}
-	k = key_holder(n->blob, a->id, id);
-	if (put_empty(a, KEY_SLICE(k), e) < 0)
+	if (blob_tx_hold(a->tx, n->blob, a->id, id, e) < 0)
 		return -1;
 	a->row.used_bytes += n->size;
 	a->row.messages++;
@@ -333,31 +325,45 @@ int message_tx_clone(struct account_tx *from, uint64_t message, struct account_t
 	return rc < 0 ? -1 : 0;
 }
 
+int blob_tx_hold(struct store_tx *tx, uint64_t blob, uint32_t account, uint64_t message, err *e)
+{
+	static const char version = ROW_VERSION;
+	struct key k = key_holder(blob, account, message);
+	return store_tx_put(tx, KEY_SLICE(k), slice_make(&version, 1), e);
+}
+
+int blob_tx_unhold(struct store_tx *tx, uint64_t blob, uint32_t account, uint64_t message, err *e)
+{
+	struct key holder = key_holder(blob, account, message), prefix = key_holders(blob);
+	struct key_name other;
+	if (store_tx_del(tx, KEY_SLICE(holder), e) < 0)
+		return -1;
+	int rc = view_first(view_tx(tx), KEY_SLICE(prefix), &other, e);
+	if (rc != 0)
+		return rc < 0 ? -1 : 0;
+	/* A blob that is lost already must not keep its message for ever. */
+	err why = {0};
+	if (store_tx_blob_drop(tx, blob, &why) == 0 || why.kind == ERR_MISSING)
+		return 0;
+	if (e)
+		*e = why;
+	return -1;
+}
+
 int message_tx_drop(struct account_tx *a, uint64_t message, err *e)
 {
 	struct key key = key_message(a->id, message);
 	struct mailbox_message m;
-	struct key_name other;
 	slice v;
 	int rc = store_tx_get(a->tx, KEY_SLICE(key), &v, e);
 	if (rc <= 0)
 		return rc;
 	if (row_message_get(v, message, &m, e) < 0)
 		return -1;
-	struct key holder = key_holder(m.blob, a->id, message), prefix = key_holders(m.blob);
 	if (store_tx_del(a->tx, KEY_SLICE(key), e) < 0)
 		return -1;
 	key = key_summary(a->id, message);
-	if (store_tx_del(a->tx, KEY_SLICE(key), e) < 0 || store_tx_del(a->tx, KEY_SLICE(holder), e) < 0)
+	if (store_tx_del(a->tx, KEY_SLICE(key), e) < 0)
 		return -1;
-	rc = view_first(view_tx(a->tx), KEY_SLICE(prefix), &other, e);
-	if (rc != 0)
-		return rc < 0 ? -1 : 0;
-	/* A blob that is lost already must not keep its message for ever. */
-	err why = {0};
-	if (store_tx_blob_drop(a->tx, m.blob, &why) == 0 || why.kind == ERR_MISSING)
-		return 0;
-	if (e)
-		*e = why;
-	return -1;
+	return blob_tx_unhold(a->tx, m.blob, a->id, message, e);
 }

@@ -105,6 +105,11 @@ int mailbox_codec_pack(struct mailbox_codec *c, slice plain, struct buf *buf, er
 /* Puts the content into the store. */
 int content_tx_blob(struct store_tx *tx, const struct content *c, uint64_t *ret_blob, err *e);
 
+/* Who holds a blob: a message of an account, or (account 0) of the queue. When the last one lets go it is
+ * dropped. */
+int blob_tx_hold(struct store_tx *tx, uint64_t blob, uint32_t account, uint64_t message, err *e);
+int blob_tx_unhold(struct store_tx *tx, uint64_t blob, uint32_t account, uint64_t message, err *e);
+
 /* ---- mailboxes ---- */
 
 /* Makes a mailbox with its missing parents; ret_id may be NULL. */

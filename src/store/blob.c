@@ -115,3 +115,8 @@ int store_blob_read(struct store_blob *b, uint64_t from, void *p, size_t n, err 
 		*e = j.error;
 	return j.rc;
 }
+
+int store_blob_fd(const struct store_blob *b)
+{
+	return b->file && b->file->volume == 0 && b->offset == 0 ? b->file->fd : -1;
+}

@@ -171,6 +171,10 @@ void store_blob_release(struct store_blob *b);
  */
 PARKS int store_blob_read(struct store_blob *b, uint64_t from, void *p, size_t n, err *e);
 
+/* The descriptor of a blob that is alone in its file (a big one), for reading, valid while the blob is held;
+ * -1. */
+int store_blob_fd(const struct store_blob *b);
+
 /*
  * Big blobs: a file of their own, synced (and its folder) before the intent joins a group. begin gives a
  * descriptor of an unnamed spool file that may be lent to a less trusted role for writing; finish copies it

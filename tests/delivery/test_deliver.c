@@ -2,6 +2,7 @@
 #include "delivery/delivery.h"
 #include "limits.h"
 #include "mailbox/fixture.h"
+#include "queue/queue.h"
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -214,6 +215,8 @@ static void queue_rows(struct fixture *f)
 	struct store_snap s = {0};
 	struct queue_message m;
 	struct queue_recipient q;
+	struct queue_found *all;
+	size_t n;
 	char kb[QUEUE_KEY_MAX];
 	slice v;
 	err e = {0};
@@ -228,16 +231,21 @@ static void queue_rows(struct fixture *f)
 	assert_int_equal(queue_message_decode(v, &m, &e), 0);
 	assert_true(slice_eq(m.sender, d.sender) && slice_eq(m.envelope_id, S("env")) && m.ret == RET_HDRS);
 	assert_true(m.recipients == 2 && m.size == 20 && m.flags == QUEUE_8BIT && m.account == 0);
-	assert_int_equal(store_snap_get(&s, queue_key_due(kb, m.arrival_us, d.ret_queue_id), &v, &e), 1);
+	assert_int_equal(m.open, 2);
 	unsigned waiting = 0, failed = 0;
-	for (uint32_t i = 0; i < 2; i++) {
-		assert_int_equal(store_snap_get(&s, queue_key_recipient(kb, d.ret_queue_id, i), &v, &e), 1);
-		assert_int_equal(queue_recipient_decode(v, &q, &e), 0);
+	assert_int_equal(queue_recipients(&s, f->arena, d.ret_queue_id, UINT64_MAX, 10, &all, &n, &e), 0);
+	assert_int_equal(n, 2);
+	for (size_t i = 0; i < n; i++) {
+		struct parcel p = {.lane = all[i].lane, .rank = all[i].r.rank, .due_us = all[i].r.due_us};
+		memcpy(p.id, d.ret_queue_id, 16);
+		assert_int_equal(store_snap_get(&s, queue_key_parcel(kb, &p), &v, &e), 1);
+		q = all[i].r;
 		assert_true(
 			slice_eq(q.original, S("rfc822;mixed@example.test")) && q.notify == NOTIFY_FAILURE);
-		if (q.state == QUEUE_WAITING && slice_eq(q.address, S("far@elsewhere.test")))
+		if (q.state == QUEUE_WAITING && slice_eq(q.address, S("far@elsewhere.test")) &&
+			p.lane == queue_lane(S("elsewhere.test")))
 			waiting++;
-		if (q.state == QUEUE_FAILED && slice_eq(q.address, S("gone@example.test")))
+		if (q.state == QUEUE_FAILED && slice_eq(q.address, S("gone@example.test")) && p.lane == 0)
 			failed++;
 	}
 	store_snap_end(&s);

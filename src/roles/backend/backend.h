@@ -39,6 +39,9 @@ struct submitter { /* a logged-in submission session of a frontend */
 
 #define SUBMITTER_SLOTS 4096 /* a power of two */
 
+struct back_queue;
+struct routes;
+
 struct backend {
 	struct role_run *role;
 	struct store *store;
@@ -52,6 +55,8 @@ struct backend {
 	unsigned visits; /* open connections of the control socket */
 	uint16_t epoch;
 	struct fiber *sweeper;
+	struct back_queue *queue;
+	struct routes *routes; /* never NULL once started */
 };
 
 static inline struct backend *backend_of(void *arg)
@@ -71,6 +76,22 @@ void back_forget_frontend(struct backend *b, uint8_t frontend);
 /* from: the channel of the frontend that brought it. */
 PARKS int back_redeem(struct backend *b, const struct channel *from, slice ticket, uint8_t protocol,
 	uint32_t *ret_account, err *e);
+
+/* An id for a message: never twice (D9), and in order. */
+void back_make_id(struct backend *b, uint8_t id[16]);
+
+/* queue.c: new before the store starts, start on the running loop. */
+int back_queue_new(struct backend *b, err *e);
+int back_queue_start(struct backend *b, err *e);
+void back_queue_reload(struct backend *b);
+PARKS void back_queue_drain(struct backend *b);
+/* Lets a lane (0: all) try at once. */
+void back_queue_wake(struct backend *b, uint64_t lane);
+void back_queue_status(struct backend *b, struct buf *json);
+void back_queue_free(struct backend *b);
+/* From the commit thread, after each group. */
+void back_queue_on_group(struct back_queue *q, const struct store_note *notes, size_t n);
+const struct queue_clock *back_queue_clock(const struct backend *b);
 
 /* deliver.c */
 void back_on_deliver(struct channel_request *q, void *arg);

@@ -1,9 +1,11 @@
+#include "base/clock.h"
 #include "base/log.h"
 #include "delivery/delivery.h"
 #include "limits.h"
 #include "mail/address.h"
 #include "mail/header.h"
 #include "mail/summary.h"
+#include "queue/event.h"
 #include "roles/backend/backend.h"
 #include "roles/common/envelope.h"
 #include <stdlib.h>
@@ -21,7 +23,7 @@ struct intake { /* a message on its way in, with what must be given back at the 
 	struct arena *arena;
 	struct envelope env;
 	struct delivery d;
-	struct buf results;
+	struct buf results, event;
 };
 
 static void close_file(int fd)
@@ -44,6 +46,7 @@ static void intake_end(struct intake *in)
 	store_big_drop(in->d.content.big);
 	arena_free(in->arena);
 	buf_free(&in->results);
+	buf_free(&in->event);
 	free(in);
 }
 
@@ -153,8 +156,69 @@ static int recipients(struct intake *in, err *e)
 	in->d.sender = in->env.sender;
 	in->d.envelope_id = in->env.id;
 	in->d.ret = (enum queue_ret)in->env.ret;
-	in->d.flags = in->env.flags;
 	return 0;
+}
+
+/* When it goes, by when, how urgently. The clock of the queue is not the wall's: see queue/clock.h. */
+static void timing(struct intake *in)
+{
+	const struct envelope *v = &in->env;
+	const struct settings *c = in->b->role->settings;
+	const struct queue_clock *clock = back_queue_clock(in->b);
+
+	in->d.clock = clock;
+	in->d.priority = v->priority;
+	in->d.flags = v->flags & (QUEUE_8BIT | QUEUE_BINARY | QUEUE_SMTPUTF8 | QUEUE_TLS_ONLY);
+	if (v->has_by) {
+		in->d.by_us = queue_clock_from_wall(clock, v->by_deadline_s * 1000000);
+		in->d.flags |= (uint8_t)((v->by_mode == 'R' ? QUEUE_BY_RETURN : 0) |
+					 (v->by_trace ? QUEUE_BY_TRACE : 0));
+	}
+	if (in->d.account == 0)
+		return;
+	if (c->queue_undo)
+		in->d.release_us = queue_clock_now(clock) + (int64_t)c->queue_undo * 1000;
+	if (v->release_s) {
+		int64_t release = queue_clock_from_wall(clock, v->release_s * 1000000);
+		int64_t latest = queue_clock_now(clock) + (int64_t)c->queue_future * 1000;
+
+		in->d.release_us = release < latest ? release : latest;
+	}
+}
+
+/* What `trace` shows of its coming. */
+static int event(struct intake *in, err *e)
+{
+	const struct envelope *v = &in->env;
+	struct buf to = BUF_INIT(2048);
+
+	in->event = BUF_INIT(8192);
+	for (size_t i = 0; i < v->n && to.n < 500; i++) {
+		if (i)
+			buf_add_c(&to, ' ');
+		mail_local_write(&to, v->recipients[i].local);
+		if (v->recipients[i].domain.n) {
+			buf_add_c(&to, '@');
+			buf_add(&to, v->recipients[i].domain);
+		}
+	}
+	event_begin(&in->event, EVENT_RECEIVED, clock_wall_us());
+	event_text(&in->event, FIELD_SENDER, v->sender.n ? v->sender : S("<>"));
+	event_text(&in->event, FIELD_RECIPIENTS, buf_slice(&to));
+	event_text(&in->event, FIELD_CLIENT, v->trace.ip);
+	event_text(&in->event, FIELD_CLIENT_NAME, v->trace.name);
+	event_text(&in->event, FIELD_HELO, v->trace.helo);
+	event_text(&in->event, FIELD_PROTOCOL, v->trace.protocol);
+	event_text(&in->event, FIELD_TLS, v->trace.tls);
+	event_text(&in->event, FIELD_USER, v->trace.user);
+	event_number(&in->event, FIELD_SIZE, in->m.body_size);
+	struct mail_field id;
+	if (mail_header_find(beginning(in), S("Message-ID"), &id))
+		event_text(&in->event, FIELD_MESSAGE_ID, slice_sub(slice_trim(id.value), 0, 300));
+	int rc = to.failed || in->event.failed ? err_set(e, ERR_TEMP, "no memory") : 0;
+	buf_free(&to);
+	in->d.event = &in->event;
+	return rc;
 }
 
 static int deliver(struct channel_request *q, struct intake *in, err *e)
@@ -177,8 +241,9 @@ static int deliver(struct channel_request *q, struct intake *in, err *e)
 		part(m->summary, m->summary_size, m->summary_file, LIMIT_SUMMARY_TRANSFER, &in->summary,
 			&in->summary_mapped, e) < 0 ||
 		recipients(in, e) < 0 || mail_summary_verify(in->summary, m->body_size, e) < 0 ||
-		body(in, e) < 0 || check_from(in, e) < 0)
+		body(in, e) < 0 || check_from(in, e) < 0 || event(in, e) < 0)
 		return -1;
+	timing(in);
 	in->d.summary = in->summary;
 	in->d.each_answered = m->each != 0;
 	if (delivery_deliver(b->store, b->loops[0].codec, &in->d, e) < 0)

@@ -79,6 +79,15 @@ static int prepare(struct role_run *r, err *e)
 	return 0;
 }
 
+/* After each group, on the commit thread. */
+static void on_group(void *arg, const struct store_note *notes, size_t n)
+{
+	struct backend *b = arg;
+
+	back_queue_on_group(b->queue, notes, n);
+	watchers_on_group(b->watchers, notes, n);
+}
+
 static int start(struct role_run *r, err *e)
 {
 	struct backend *b = r->state;
@@ -93,11 +102,11 @@ static int start(struct role_run *r, err *e)
 		.engine = &kv_lmdb,
 		.map_bytes = r->settings->store_map,
 		.volume_bytes = r->settings->store_volume,
-		.on_group = watchers_on_group,
-		.arg = b->watchers,
+		.on_group = on_group,
+		.arg = b,
 	};
-	if (store_open(&config, &b->store, e) < 0 || back_loops_start(b, e) < 0 ||
-		store_start(b->store, e) < 0)
+	if (back_queue_new(b, e) < 0 || store_open(&config, &b->store, e) < 0 || back_loops_start(b, e) < 0 ||
+		store_start(b->store, e) < 0 || back_queue_start(b, e) < 0)
 		return -1;
 	store_stats(b->store, &stats);
 	b->epoch = stats.epoch;
@@ -110,6 +119,7 @@ static int start(struct role_run *r, err *e)
 static void reload(struct role_run *r, const struct settings *before)
 {
 	(void)before;
+	back_queue_reload(r->state);
 	if (!fiber_start("apply", follow_file, r->state))
 		log_event(LOG_ERROR, "domains_not_applied", F_STR("why", "no memory"));
 }
@@ -117,6 +127,7 @@ static void reload(struct role_run *r, const struct settings *before)
 static void drain(struct role_run *r)
 {
 	back_loops_drain(r->state);
+	back_queue_drain(r->state);
 }
 
 static void status(struct role_run *r, struct buf *json)
@@ -134,6 +145,7 @@ static void status(struct role_run *r, struct buf *json)
 		s.suspect ? "true" : "false", (unsigned long long)s.groups, (unsigned long long)s.intents,
 		(unsigned long long)s.bytes, (unsigned long long)s.volume, (unsigned long long)s.volume_used,
 		(unsigned long long)s.engine_bytes, s.epoch);
+	back_queue_status(b, json);
 }
 
 static void end(struct role_run *r)
@@ -142,6 +154,7 @@ static void end(struct role_run *r)
 
 	back_loops_end(b);
 	store_close(b->store);
+	back_queue_free(b);
 }
 
 int main(int argc, char **argv)

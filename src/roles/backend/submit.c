@@ -183,8 +183,8 @@ void back_on_sender_check(struct channel_request *q, void *arg)
 		msg_sender_check_answer(q, &(struct msg_sender_check_reply){.allowed = rc == 1});
 }
 
-/* Time, the store's epoch, a counter and chance: never twice (D9), and in order. */
-static void make_id(struct backend *b, uint8_t id[16])
+/* Time, the store's epoch, a counter and chance. */
+void back_make_id(struct backend *b, uint8_t id[16])
 {
 	uint64_t ms = (uint64_t)clock_wall_us() / 1000u;
 
@@ -218,7 +218,7 @@ void back_on_recipient(struct channel_request *q, void *arg)
 		channel_answer_error(q, e.kind, e.text);
 		return;
 	}
-	make_id(b, id);
+	back_make_id(b, id);
 	msg_recipient_answer(q, &(struct msg_recipient_reply){.verdict = (uint8_t)v.result,
 					.local_delivery = v.local,
 					.queue_id = slice_make(id, sizeof id)});

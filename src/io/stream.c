@@ -266,7 +266,7 @@ static int fill(struct stream *s)
 	for (;;) {
 		bool for_write = false;
 
-		if (!s->drained || (s->tls && tls_pending(s->tls))) {
+		if (!s->drained || s->write_failed || (s->tls && tls_pending(s->tls))) {
 			if (!s->in && !(s->in = loop_buffer_take()))
 				return fail(s, -ENOMEM);
 			if (s->in_at > 0 && s->in_at + s->in_n == LIMIT_STREAM_BUFFER) {

@@ -366,11 +366,9 @@ static int end(struct sending *s)
 		senseless(s);
 		return settle_lost(s, 0);
 	}
-	if (s->mail_refused)
-		settle(s, 0, &s->mail);
-	else
-		settle(s, 0, &s->reply);
-	s->c->reset |= s->bdat && s->reply.code / 100 != 2; /* RFC 3030 2: after a BDAT that failed */
+	settle(s, 0, s->mail_refused ? &s->mail : &s->reply);
+	if (s->bdat && s->reply.code / 100 != 2 && !s->mail_refused)
+		s->c->reset = true; /* RFC 3030 2: a BDAT that failed leaves the transaction undecided */
 	return 0;
 }
 

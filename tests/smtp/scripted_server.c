@@ -128,10 +128,11 @@ static int read_bdat(struct scripted *s, struct stream *io, struct buf *ret)
 static int content(struct scripted *s, struct stream *io, char kind, slice text)
 {
 	struct buf got = BUF_INIT(1 << 28), want = BUF_INIT(1 << 28);
-	int rc = kind == 'B' ? read_bdat(s, io, &got) : read_data(s, io, &got);
+	bool any = kind == '#' || kind == '%';
+	int rc = kind == 'B' || kind == '%' ? read_bdat(s, io, &got) : read_data(s, io, &got);
 
 	talk_unescape(text, &want);
-	if (rc == 0 && kind != '#' && !slice_eq(buf_slice(&got), buf_slice(&want)))
+	if (rc == 0 && !any && !slice_eq(buf_slice(&got), buf_slice(&want)))
 		rc = fail(s, "the content was: ", buf_slice(&got));
 	buf_free(&got);
 	buf_free(&want);
@@ -169,7 +170,7 @@ static int step(struct scripted *s, struct stream *io, slice line, bool last)
 		return exchange(s, io, "RCPT TO:<*>*", "250 2.1.5 ok");
 	if (kind == 'T')
 		return handshake(s, io);
-	if (kind == '#')
+	if (kind == '#' || kind == '%')
 		return content(s, io, kind, S(""));
 	if (!slice_cut(&rest, ' ', &head))
 		head = line, rest = S("");

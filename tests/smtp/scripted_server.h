@@ -7,7 +7,7 @@
  *   C: pattern       the next line must match (`*`: any text)
  *   D: text          content of DATA: all up to CRLF.CRLF must be this, as it stands on the wire
  *   B: text          "BDAT n LAST" and n bytes, which must be this
- *   #                content of DATA is read, whatever it is
+ *   #                content of DATA is read, whatever it is; %: of BDAT
  *   H: A,B 5,C       the greeting and EHLO with these extensions; L: with LHLO
  *   E: A,B 5,C       EHLO with these extensions
  *   M                MAIL, taken

@@ -23,7 +23,7 @@ struct settle {
 	uint64_t lease; /* the row that ends with this parcel; 0: none */
 	const struct retry_policy *policy;
 	const struct queue_clock *clock;
-	slice host, ip, tls; /* of the server that was talked to */
+	slice ip, tls; /* of the server that was talked to */
 	bool verified;
 	uint32_t route; /* 0: straight */
 	struct settle_row *rows;

@@ -5,7 +5,9 @@
 
 struct change_job {
 	const struct queue_clock *clock;
-	const uint8_t *id;
+	const uint8_t *ids;
+	size_t n;
+	const uint8_t *id; /* the one under work */
 	enum queue_action action;
 	slice domain, text;
 	uint32_t account, changed;
@@ -84,22 +86,16 @@ static int change_one(struct store_tx *tx, struct change_job *j, struct queue_me
 	return queue_tx_put(tx, j->id, lane, f->n, m->account, &f->r, e);
 }
 
-static int run(struct store_tx *tx, void *arg, err *e)
+static int change_message(struct store_tx *tx, struct change_job *j, err *e)
 {
-	struct change_job *j = arg;
 	const struct action_info *a = &actions[j->action];
 	struct queue_message m;
 	struct queue_found *all;
 	size_t n;
-	j->changed = 0;
-	j->now_us = queue_clock_now(j->clock);
+	uint32_t before = j->changed;
 	int rc = queue_tx_message(tx, j->id, &m, e);
-	if (rc < 0)
-		return -1;
-	if (rc == 0)
-		return err_set(e, ERR_MISSING, "there is no such message in the queue");
-	if (j->account && m.account != j->account)
-		return err_set(e, ERR_DENIED, "that message was sent by somebody else");
+	if (rc <= 0 || (j->account && m.account != j->account))
+		return rc < 0 ? -1 : 0;
 	if (queue_tx_recipients(tx, j->id, &all, &n, e) < 0)
 		return -1;
 	for (size_t i = 0; i < n; i++) {
@@ -111,13 +107,34 @@ static int run(struct store_tx *tx, void *arg, err *e)
 		if (change_one(tx, j, &m, all, n, f, e) < 0)
 			return -1;
 	}
-	return j->changed ? queue_tx_close(tx, j->id, &m, e) : 0;
+	return j->changed > before ? queue_tx_close(tx, j->id, &m, e) : 0;
 }
 
-int queue_change(struct store *s, const struct queue_clock *c, const uint8_t id[16], enum queue_action action,
-	slice domain, uint32_t account, slice text, uint32_t *ret_changed, err *e)
+static int run(struct store_tx *tx, void *arg, err *e)
 {
-	struct change_job j = {c, id, action, domain, text, account, 0, 0};
+	struct change_job *j = arg;
+	j->changed = 0;
+	j->now_us = queue_clock_now(j->clock);
+	for (size_t i = 0; i < j->n; i++) {
+		j->id = j->ids + 16 * i;
+		if (change_message(tx, j, e) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+int queue_change(struct store *s, const struct queue_clock *c, const uint8_t *ids, size_t n,
+	enum queue_action action, slice domain, uint32_t account, slice text, uint32_t *ret_changed, err *e)
+{
+	struct change_job j = {.clock = c,
+		.ids = ids,
+		.n = n,
+		.action = action,
+		.domain = domain,
+		.text = text,
+		.account = account};
+	if (n > QUEUE_CHANGE_MOST)
+		return err_set(e, ERR_LIMIT, "%zu messages at once", n);
 	if (store_commit(s, run, &j, e) < 0)
 		return -1;
 	*ret_changed = j.changed;

@@ -133,12 +133,14 @@ enum queue_action {
 	QUEUE_DROP,    /* removed without a word to anybody */
 	QUEUE_BOUNCE,  /* failed now; the sender gets it back */
 };
+#define QUEUE_CHANGE_MOST 100 /* messages of one intent */
 /*
- * On one message, and of it only the recipients in `domain` (canonical) when that is not empty. *ret_changed:
- * the recipients concerned. Recipients already done are left alone. account: not 0: only when that account
- * sent it (ERR_DENIED). text: of BOUNCE, said to the sender.
+ * On up to QUEUE_CHANGE_MOST messages (n ids of 16 bytes), and of them only the recipients in `domain`
+ * (canonical) when that is not empty. *ret_changed: the recipients concerned. Recipients already done, and
+ * messages that are gone, are left alone. account: not 0: only what that account sent. text: of BOUNCE, said
+ * to the sender.
  */
-PARKS int queue_change(struct store *s, const struct queue_clock *c, const uint8_t id[16],
+PARKS int queue_change(struct store *s, const struct queue_clock *c, const uint8_t *ids, size_t n,
 	enum queue_action action, slice domain, uint32_t account, slice text, uint32_t *ret_changed, err *e);
 /* The parcel's recipients in a domain that is ours by now: they are delivered here. */
 PARKS int queue_rehome(

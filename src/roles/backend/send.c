@@ -369,7 +369,6 @@ static void settle(struct send *s, struct settle_row *rows)
 		.lease = back_lease_leave(j),
 		.policy = &q->policy,
 		.clock = &q->clock,
-		.host = s->result.host,
 		.ip = s->result.ip,
 		.tls = s->result.tls,
 		.verified = s->result.verified,

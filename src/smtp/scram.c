@@ -15,7 +15,7 @@ void smtp_scram_begin(struct smtp_scram *s, slice secret, const char *nonce)
 
 	*s = (struct smtp_scram){.secret = secret, .auth = BUF_INIT(3 * SCRAM_MESSAGE)};
 	random_bytes(random, sizeof random);
-	for (size_t i = 0; i < SCRAM_NONCE; i++)
+	for (size_t i = 0; i < SCRAM_NONCE && (!nonce || nonce[i]); i++)
 		s->nonce[i] = nonce ? nonce[i] : letters[random[i] % 64];
 }
 
@@ -75,7 +75,7 @@ const char *smtp_scram_server_first(struct smtp_scram *s, slice message)
 		!take_field(&message, 's', &salt) || !take_field(&message, 'i', &rounds) ||
 		!slice_to_u32(rounds, UINT32_MAX, &n))
 		return "the server's SCRAM message is malformed"; /* "m=" included: RFC 5802 5.1 */
-	if (nonce.n <= SCRAM_NONCE || !slice_starts(nonce, slice_of(s->nonce)))
+	if (nonce.n <= strlen(s->nonce) || !slice_starts(nonce, slice_of(s->nonce)))
 		return "the server's SCRAM nonce is not made of ours";
 	if (!take_salt(s, salt))
 		return "the server's SCRAM salt is malformed";

@@ -28,7 +28,7 @@ struct smtp_scram {
 	bool derived;
 };
 
-/* nonce: SCRAM_NONCE printable characters without comma; NULL: random ones. */
+/* nonce: up to SCRAM_NONCE printable characters without comma, for tests; NULL: random ones. */
 void smtp_scram_begin(struct smtp_scram *s, slice secret, const char *nonce);
 void smtp_scram_end(struct smtp_scram *s); /* wipes */
 bool smtp_scram_first(struct smtp_scram *s, slice user, struct buf *out);

@@ -57,28 +57,28 @@ static void measure(uint32_t lanes)
 {
 	static const struct schedule_config c = {
 		5, 20, 10, 50, 100, AT_ONCE, 3, 60000000, 1800000000, 10000, 65536};
-	struct bench b = {.s = schedule_new(&c), .waiting = calloc(lanes + 1, sizeof(uint32_t))};
+	struct bench *b = calloc(1, sizeof *b);
 	int64_t now = 1000000;
 	size_t sent = 0;
 
-	if (!b.s || !b.waiting)
+	if (!b || !(b->s = schedule_new(&c)) || !(b->waiting = calloc(lanes + 1, sizeof *b->waiting)))
 		exit(1);
 	double begun = seconds();
 	for (uint32_t lane = 1; lane <= lanes; lane++) {
-		b.waiting[lane] = PARCELS / lanes;
-		schedule_note(b.s, lane, now);
+		b->waiting[lane] = PARCELS / lanes;
+		schedule_note(b->s, lane, now);
 	}
 	double noted = seconds();
 	for (;;) {
-		struct schedule_next next = schedule_next(b.s, now);
-		b.calls++;
+		struct schedule_next next = schedule_next(b->s, now);
+		b->calls++;
 		if (next.want == SCHEDULE_LOAD) {
-			load(&b, &next, now);
+			load(b, &next, now);
 		} else if (next.want == SCHEDULE_SEND) {
-			b.out[b.out_n++] = next.parcel;
+			b->out[b->out_n++] = next.parcel;
 			sent++;
-		} else if (b.out_n) {
-			end_oldest(&b, 32, now += 100);
+		} else if (b->out_n) {
+			end_oldest(b, 32, now += 100);
 		} else {
 			break;
 		}
@@ -86,9 +86,10 @@ static void measure(uint32_t lanes)
 	double done = seconds();
 	printf("%6u lanes  note %4.0f ns  parcel %4.0f ns  call %4.0f ns  (%zu parcels)\n", lanes,
 		(noted - begun) * 1e9 / lanes, (done - noted) * 1e9 / (double)sent,
-		(done - noted) * 1e9 / (double)b.calls, sent);
-	schedule_free(b.s);
-	free(b.waiting);
+		(done - noted) * 1e9 / (double)b->calls, sent);
+	schedule_free(b->s);
+	free(b->waiting);
+	free(b);
 }
 
 int main(void)

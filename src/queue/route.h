@@ -1,16 +1,17 @@
 /*
  * Routes: which way mail takes to the world. Without any, straight to the recipients' servers. A route says
- * for whom it holds and which smart host takes the mail instead. Rows "Q 7 id" of the store; secrets of
- * log-ins are kept by `auth` under the route's id.
+ * for whom it holds and which smart host takes the mail instead. Rows "Q 7 id" of the store (id: u32), and
+ * "Q 7" itself for the last id given out; secrets of log-ins are kept by `auth` under the route's id.
  */
 #pragma once
+#include "base/arena.h"
 #include "mailbox/account.h"
 
 enum route_match {              /* in this order a message looks for its route */
 	ROUTE_RECIPIENT_DOMAIN, /* "example.com", or ".example.com": it and everything below */
 	ROUTE_SENDER,           /* an address */
 	ROUTE_ACCOUNT,          /* who submitted it: an account's address (kept as its id) */
-	ROUTE_SENDER_DOMAIN,
+	ROUTE_SENDER_DOMAIN,    /* as the recipient's */
 	ROUTE_DEFAULT,
 };
 
@@ -45,8 +46,16 @@ struct route {
 	int64_t created_us;
 };
 
+#define ROUTE_ENCODED_MAX 2048
+
 void route_encode(struct buf *out, const struct route *r);
-int route_decode(slice in, uint32_t id, struct route *ret, err *e); /* ERR_CORRUPT */
+int route_decode(slice in, uint32_t id, struct route *ret, err *e); /* ERR_CORRUPT; slices lie in `in` */
+/*
+ * What a person asked for, made canonical: domains as A-labels in lower case, addresses as accounts have
+ * them, a host without brackets. ERR_SYNTAX with a sentence when a field is wrong or two do not go together.
+ * Slices lie in the arena or the input.
+ */
+MUST_USE int route_canonical(struct arena *a, const struct route *in, struct route *ret, err *e);
 
 /* All routes, in memory; read anew after a change. */
 struct routes;
@@ -60,12 +69,16 @@ const struct route *routes_by_id(const struct routes *r, uint32_t id);
 /*
  * The route of a recipient; NULL: straight, no route holds. recipient_domain and sender ("local@domain" or
  * empty) in canonical form (lower case, A-labels). A null sender (bounces) has only recipient-domain and
- * default routes.
+ * default routes. Of domains the whole name goes before ".example.com", and the longer of those first.
  */
 const struct route *routes_pick(
 	const struct routes *r, slice recipient_domain, slice sender, uint32_t account);
 
-/* ERR_EXISTS: a route for the same match and value; ERR_SYNTAX with a sentence; ERR_LIMIT (LIMIT_ROUTES).
- * r->id is set by it. */
-PARKS int route_add(struct store *s, struct route *r, err *e);
+/* An id for a route that is to be added: its secret can be kept before there is a row that would use it. */
+PARKS int route_id_new(struct store *s, uint32_t *ret_id, err *e);
+/*
+ * Under r->id of route_id_new; r in any form that route_canonical takes. ERR_EXISTS: a route for the same
+ * match and value; ERR_SYNTAX with a sentence; ERR_LIMIT (LIMIT_ROUTES).
+ */
+PARKS int route_add(struct store *s, const struct route *r, err *e);
 PARKS int route_remove(struct store *s, uint32_t id, err *e); /* ERR_MISSING */

@@ -70,6 +70,9 @@ static struct mail_dsn_recipient *recipients_of(const struct report_job *j, cons
 			.retry_until_us = queue_clock_to_wall(c, retry_end(j->h->policy, &j->f->m)),
 		};
 		memcpy(v[i].status, r->status, sizeof v[i].status);
+		if (r->code >= 400 && !(r->flags & QUEUE_NO_TRY))
+			v[i].reason =
+				slice_of(refusal_classify(r->code, r->status, r->last_reply, r->host).reason);
 	}
 	return v;
 }

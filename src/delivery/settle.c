@@ -107,8 +107,6 @@ static int settle_row(struct store_tx *tx, struct settle *w, struct settle_row *
 	}
 	if (!row->ret.report)
 		return queue_tx_done(tx, id, w->parcel.lane, row->n, m, e);
-	if (row->ret.expired && r.code / 100 != 5) /* the last words stay, the status says why it ended */
-		memcpy(r.status, (const uint8_t[3]){5, 4, 7}, sizeof r.status);
 	r.state = row->ret.state;
 	r.due_us = now;
 	r.rank = queue_rank(m->priority, false);

@@ -1,4 +1,5 @@
 #include "auth/credential.h"
+#include "auth/credential_int.h"
 #include "auth/memory.h"
 #include "auth/record.h"
 #include "base/hash.h"
@@ -50,10 +51,10 @@ static int lmdb_error(err *e, int rc, const char *what)
 		mdb_strerror(rc));
 }
 
-static MDB_val key_of(uint8_t room[5], uint32_t account)
+static MDB_val key_of(uint8_t room[5], uint8_t kind, uint32_t id)
 {
-	room[0] = 'C';
-	be32_put(room + 1, account);
+	room[0] = kind;
+	be32_put(room + 1, id);
 	return (MDB_val){5, room};
 }
 
@@ -142,48 +143,59 @@ void credentials_close(struct credentials *c)
 
 /* Reading and writing records */
 
-/* 1 there, 0 not there, -1. */
-static int load(struct credentials *c, uint32_t account, struct record *ret, err *e)
+int credentials_read(struct credentials *c, enum credential_row kind, uint32_t id,
+	int (*take)(slice value, void *arg, err *e), void *arg, err *e)
 {
 	uint8_t room[5];
-	MDB_val key = key_of(room, account), value;
+	MDB_val key = key_of(room, (uint8_t)kind, id), value;
 	MDB_txn *t;
 	int rc = mdb_txn_begin(c->env, NULL, MDB_RDONLY, &t), ret_rc;
 
 	if (rc != 0)
 		return lmdb_error(e, rc, "reading");
 	rc = mdb_get(t, c->dbi, &key, &value);
-	ret_rc = rc == MDB_NOTFOUND ? 0
-		 : rc != 0          ? lmdb_error(e, rc, "reading")
-		 : record_read(slice_make(value.mv_data, value.mv_size), ret, e) < 0 ? -1
-										     : 1;
+	ret_rc = rc == MDB_NOTFOUND                                           ? 0
+		 : rc != 0                                                    ? lmdb_error(e, rc, "reading")
+		 : take(slice_make(value.mv_data, value.mv_size), arg, e) < 0 ? -1
+									      : 1;
 	mdb_txn_abort(t);
 	return ret_rc;
+}
+
+static int take_record(slice value, void *arg, err *e)
+{
+	return record_read(value, arg, e);
+}
+
+/* 1 there, 0 not there, -1. */
+static int load(struct credentials *c, uint32_t account, struct record *ret, err *e)
+{
+	return credentials_read(c, CREDENTIAL_ACCOUNT, account, take_record, ret, e);
 }
 
 /* A write and its flush, whole on a worker: LMDB's write transaction belongs to one thread. */
 struct store_job {
 	struct credentials *c;
-	uint32_t account;
-	slice secret;   /* to be set; n 0: remove */
-	const char *at; /* what failed */
+	enum credential_row kind;
+	uint32_t id;
+	slice value; /* of an account: its secret; n 0: remove */
 	int rc;
 };
 
-static int write_record(struct credentials *c, uint32_t account, const struct buf *record)
+static int write_row(const struct store_job *j, slice row)
 {
 	uint8_t room[5];
-	MDB_val key = key_of(room, account), value = {record ? record->n : 0, record ? record->p : NULL};
+	MDB_val key = key_of(room, (uint8_t)j->kind, j->id), value = {row.n, (void *)(uintptr_t)row.p};
 	MDB_txn *t;
-	int rc = mdb_txn_begin(c->env, NULL, 0, &t);
+	int rc = mdb_txn_begin(j->c->env, NULL, 0, &t);
 
 	if (rc != 0)
 		return rc;
-	rc = record ? mdb_put(t, c->dbi, &key, &value, 0) : mdb_del(t, c->dbi, &key, NULL);
+	rc = row.n ? mdb_put(t, j->c->dbi, &key, &value, 0) : mdb_del(t, j->c->dbi, &key, NULL);
 	if (rc == 0)
 		return mdb_txn_commit(t);
 	mdb_txn_abort(t);
-	return !record && rc == MDB_NOTFOUND ? 0 : rc;
+	return !row.n && rc == MDB_NOTFOUND ? 0 : rc;
 }
 
 static void store_on_worker(void *arg)
@@ -192,16 +204,16 @@ static void store_on_worker(void *arg)
 	struct buf out = BUF_INIT(LIMIT_CREDENTIAL);
 	struct record r;
 
-	if (!j->secret.n) {
-		j->rc = write_record(j->c, j->account, NULL);
+	if (!j->value.n || j->kind != CREDENTIAL_ACCOUNT) {
+		j->rc = write_row(j, j->value);
 		return;
 	}
-	if (record_make(j->secret, &r) < 0) {
+	if (record_make(j->value, &r) < 0) {
 		j->rc = ENOMEM;
 		return;
 	}
 	record_write(&r, &out);
-	j->rc = out.failed ? ENOMEM : write_record(j->c, j->account, &out);
+	j->rc = out.failed ? ENOMEM : write_row(j, buf_slice(&out));
 	explicit_bzero(&r, sizeof r);
 	buf_free(&out);
 }
@@ -277,29 +289,27 @@ PARKS static int turn_wait(struct credentials *c, struct line *l, err *e)
 
 /* Setting */
 
-static int store(struct credentials *c, struct store_job *j, err *e)
+int credentials_write(struct credentials *c, enum credential_row kind, uint32_t id, slice value, err *e)
 {
+	struct store_job j = {.c = c, .kind = kind, .id = id, .value = value};
+
 	if (turn_wait(c, &c->known, e) < 0)
 		return -1;
-	worker_run(store_on_worker, j);
+	worker_run(store_on_worker, &j);
 	turn_end(c);
-	return j->rc == 0 ? 0 : lmdb_error(e, j->rc, "writing");
+	return j.rc == 0 ? 0 : lmdb_error(e, j.rc, "writing");
 }
 
 int secret_set(struct credentials *c, uint32_t account, slice secret, err *e)
 {
-	struct store_job j = {.c = c, .account = account, .secret = secret};
-
 	if (secret.n == 0 || secret.n > LIMIT_SECRET)
 		return err_set(e, ERR_LIMIT, "a password has 1 to %d bytes", LIMIT_SECRET);
-	return store(c, &j, e);
+	return credentials_write(c, CREDENTIAL_ACCOUNT, account, secret, e);
 }
 
 int secret_remove(struct credentials *c, uint32_t account, err *e)
 {
-	struct store_job j = {.c = c, .account = account};
-
-	return store(c, &j, e);
+	return credentials_write(c, CREDENTIAL_ACCOUNT, account, (slice){0}, e);
 }
 
 int secret_exists(struct credentials *c, uint32_t account, err *e)

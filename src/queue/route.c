@@ -136,6 +136,15 @@ static int match_canonical(struct arena *a, struct route *r, err *e)
 	return err_set(e, ERR_SYNTAX, "a route cannot be for that");
 }
 
+/* The last label of a host's name is never a number (RFC 1123 2.1): such a one is a mistyped address. */
+static bool is_numeric(slice host)
+{
+	slice last = slice_skip(host, (size_t)(slice_rfind_c(host, '.') + 1));
+	uint64_t n;
+
+	return slice_to_u64(last, UINT64_MAX, &n);
+}
+
 static int host_canonical(struct arena *a, struct route *r, err *e)
 {
 	slice host = r->host;
@@ -145,10 +154,12 @@ static int host_canonical(struct arena *a, struct route *r, err *e)
 			"a route needs the name or the address of a smart host, or the word direct");
 	if (host.n > 2 && host.p[0] == '[' && host.p[host.n - 1] == ']')
 		host = slice_sub(host, 1, host.n - 2);
-	if (!ip_canonical(a, host, &r->host) &&
-		(host.n != r->host.n || domain_of(a, host, &r->host, NULL) < 0))
+	bool ip = ip_canonical(a, host, &r->host);
+	if (!ip && (host.n != r->host.n || domain_of(a, host, &host, NULL) < 0 || is_numeric(host)))
 		return err_set(e, ERR_SYNTAX, "\"%" SLICE_FMT "\" is neither a host's name nor an address",
 			SLICE_ARG(r->host));
+	if (!ip)
+		r->host = host;
 	return r->port ? 0 : err_set(e, ERR_SYNTAX, "a port is a number from 1 to 65535");
 }
 

@@ -28,3 +28,8 @@ int auth_ticket_keys_start(struct auth_role *a, err *e);
 /* key.c */
 void auth_on_key(struct channel_request *q, void *arg);
 void auth_on_sign(struct channel_request *q, void *arg);
+
+/* relay.c */
+void auth_on_relay_secret_set(struct channel_request *q, void *arg);
+void auth_on_relay_secret_remove(struct channel_request *q, void *arg);
+void auth_on_relay_secret(struct channel_request *q, void *arg);

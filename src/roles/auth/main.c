@@ -161,6 +161,9 @@ static void handlers(channel_handler **table)
 	table[MESSAGE_TICKET] = on_ticket;
 	table[MESSAGE_SECRET_SET] = on_secret_set;
 	table[MESSAGE_SECRET_REMOVE] = on_secret_remove;
+	table[MESSAGE_RELAY_SECRET_SET] = auth_on_relay_secret_set;
+	table[MESSAGE_RELAY_SECRET_REMOVE] = auth_on_relay_secret_remove;
+	table[MESSAGE_RELAY_SECRET] = auth_on_relay_secret;
 }
 
 /* OpenSSL reads no file of its own later: it is set up, without its config, while it still could. */

@@ -122,6 +122,9 @@ PARKS int queue_adopt(
 PARKS int queue_doubt(struct store *s, const struct parcel *p,
 	void (*see)(void *arg, const uint8_t id[16], slice address), void *arg, err *e);
 
+/* Rows of stores up to format 2 become today's, some at a time. 1: call again, 0: that was all, -1. */
+PARKS int queue_upgrade(struct store *s, err *e);
+
 PARKS int queue_mark(struct store *s, const struct queue_clock *c, err *e);
 /* The mark of the last run; zeroes when there is none. */
 int queue_mark_read(struct store_snap *snap, struct queue_mark *ret, err *e);

@@ -2,6 +2,7 @@
  * them. */
 #include "base/clock.h"
 #include "base/encode.h"
+#include "base/wire.h"
 #include "mailbox/fixture.h"
 #include "mailbox/tx.h"
 #include "queue/event.h"
@@ -333,6 +334,103 @@ static void events(struct fixture *f)
 	buf_free(&out);
 }
 
+/* ---- rows of format 2 ---- */
+
+static int old_put(struct store_tx *tx, const char *head, size_t n, const uint8_t id[16], int recipient,
+	const struct buf *row, err *e)
+{
+	char key[64];
+	memcpy(key, head, n);
+	memcpy(key + n, id, 16);
+	n += 16;
+	if (recipient >= 0) {
+		be32_put(key + n, (uint32_t)recipient);
+		n += 4;
+	}
+	return store_tx_put(tx, slice_make(key, n), buf_slice(row), e);
+}
+
+static int old_run(struct store_tx *tx, void *arg, err *e)
+{
+	static const struct {
+		uint8_t state;
+		const char *address;
+	} rows[] = {{1, "a@one.test"}, {2, "sent@one.test"}, {3, "gone@here.test"}, {4, "held@two.test"},
+		{1, "b@here.test"}};
+	struct add *a = arg;
+	struct buf row = BUF_INIT(1000);
+	uint64_t blob;
+	if (store_tx_blob(tx, S("body"), &blob, e) < 0 ||
+		blob_tx_hold(tx, blob, 0, be64_get(a->id + 8), e) < 0)
+		return -1;
+	wire_put_u8(&row, 1);
+	wire_put_u8(&row, RET_HDRS);
+	wire_put_u8(&row, QUEUE_8BIT);
+	wire_put_bytes(&row, S("s@here.test"));
+	wire_put_bytes(&row, S("env"));
+	wire_put_var(&row, blob);
+	wire_put_var(&row, 4);
+	wire_put_var(&row, 7);
+	wire_put_var(&row, COUNT_OF(rows));
+	wire_put_u64(&row, 12345);
+	if (old_put(tx, "Q\1", 2, a->id, -1, &row, e) < 0)
+		return -1;
+	for (size_t i = 0; i < COUNT_OF(rows); i++) {
+		buf_reset(&row);
+		wire_put_u8(&row, 1);
+		wire_put_u8(&row, rows[i].state);
+		wire_put_u8(&row, NOTIFY_FAILURE);
+		wire_put_var(&row, 0);
+		wire_put_u64(&row, 12345);
+		wire_put_bytes(&row, slice_of(rows[i].address));
+		wire_put_bytes(&row, S(""));
+		wire_put_bytes(&row, S("550 5.1.1 x"));
+		if (old_put(tx, "Q\2", 2, a->id, (int)i, &row, e) < 0)
+			return -1;
+	}
+	buf_reset(&row);
+	wire_put_u8(&row, 1);
+	int rc = old_put(tx, "Q\0\0\0\0\0\0\0\x30\x39", 10, a->id, -1, &row, e);
+	buf_free(&row);
+	return rc;
+}
+
+static void upgrades(struct fixture *f)
+{
+	struct add a = {.id = {9, 8, 7, 6, 5, 4, 3, 2, 1, 1, 2, 3, 4, 5, 6, 7}};
+	struct store_snap s = {0};
+	struct queue_message m;
+	struct queue_found *all;
+	struct parcel v[4];
+	int64_t next;
+	size_t n;
+	err e = {0};
+	queue_clock_start(&queue_time, 0, 0);
+	make_account(f, "b", "here.test");
+	assert_int_equal(queue_upgrade(f->store, &e), 0);
+	if (store_commit(f->store, old_run, &a, &e) < 0)
+		fail_msg("%s", e.text);
+	for (int i = 0; i < 2; i++)
+		if (queue_upgrade(f->store, &e) != 0)
+			fail_msg("%s", e.text);
+	assert_int_equal(store_snap_begin(f->store, &s, &e), 0);
+	assert_int_equal(queue_get(&s, a.id, &m, &e), 1);
+	assert_true(m.open == 4 && m.account == 7 && m.ret == RET_HDRS && m.arrival_us == 12345);
+	assert_int_equal(queue_recipients(&s, f->arena, a.id, UINT64_MAX, 9, &all, &n, &e), 0);
+	assert_int_equal(n, 4);
+	assert_true(all[0].lane == 0 && all[0].r.state == QUEUE_FAILED &&
+		    slice_eq(all[0].r.address, S("gone@here.test")));
+	assert_true(all[1].lane == 0 && all[1].r.state == QUEUE_WAITING &&
+		    slice_eq(all[1].r.domain, S("here.test")));
+	store_snap_end(&s);
+	assert_int_equal(load(f, "one.test", 4, 0, v, &next), 1);
+	assert_int_equal(load(f, "two.test", 4, 0, v, &next), 0);
+	assert_int_equal(load(f, "", 4, 0, v, &next), 1);
+	assert_int_equal(change(f, a.id, QUEUE_DROP, ""), 3);
+	struct queue_counters c = counters(f);
+	assert_true(c.messages == 1 && c.recipients == 1);
+}
+
 /* Steps of the wall clock change nothing; a stop counts by the wall. */
 static void clock_steps(void **state)
 {
@@ -368,6 +466,7 @@ EACH(leases)
 EACH(changes)
 EACH(ids)
 EACH(events)
+EACH(upgrades)
 
 int main(void)
 {
@@ -378,6 +477,7 @@ int main(void)
 		cmocka_unit_test(changes_test),
 		cmocka_unit_test(ids_test),
 		cmocka_unit_test(events_test),
+		cmocka_unit_test(upgrades_test),
 		cmocka_unit_test(clock_steps),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

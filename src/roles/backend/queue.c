@@ -344,11 +344,22 @@ static void adopt(struct back_queue *q)
 		log_event(LOG_ERROR, "queue_leases_not_read", F_ERR(&e));
 }
 
+static void upgrade(struct back_queue *q)
+{
+	err e = {0};
+	int rc;
+	while ((rc = queue_upgrade(q->b->store, &e)) == 1)
+		;
+	if (rc < 0)
+		log_event(LOG_ERROR, "queue_upgrade_failed", F_ERR(&e));
+}
+
 static void planner(void *arg)
 {
 	struct back_queue *q = arg;
 	uint64_t marked = loop_now(), looked = 0;
 	err e = {0};
+	upgrade(q);
 	adopt(q);
 	q->look = true;
 	while (!q->stopping && !fiber_canceled()) {

@@ -21,8 +21,8 @@ static const char *option_at(const void *cmd, size_t i)
 {
 	if (i >= OPT_COUNT)
 		return NULL;
-	unsigned known = ((const struct cli_command *)cmd)->options | OPT_COMMON;
-	return known & 1u << i ? cli_options[i].name : "";
+	uint64_t known = ((const struct cli_command *)cmd)->options | OPT_COMMON;
+	return known & UINT64_C(1) << i ? cli_options[i].name : "";
 }
 
 static int unknown(
@@ -66,7 +66,7 @@ static int command_find(struct cli *c, char **words, unsigned n, unsigned *used)
 static int option_find(const struct cli_command *cmd, slice name)
 {
 	for (int i = 0; i < OPT_COUNT; i++) {
-		if (cmd && !((cmd->options | OPT_COMMON) & 1u << i))
+		if (cmd && !((cmd->options | OPT_COMMON) & UINT64_C(1) << i))
 			continue;
 		if (slice_eq(slice_of(cli_options[i].name), name))
 			return i;
@@ -110,7 +110,7 @@ static int option_take(struct cli *c, int *at)
 
 	if (arg[1] != '-') {
 		o = arg[1] && !arg[2] ? letter_find(arg[1]) : -1;
-		if (o < 0 || !((c->command->options | OPT_COMMON) & 1u << o))
+		if (o < 0 || !((c->command->options | OPT_COMMON) & UINT64_C(1) << o))
 			return cli_fail(c, EX_USAGE, "usage", "unknown option \"%s\"; see: posthouse help %s",
 				arg, c->command->noun);
 		return option_put(c, o, "");

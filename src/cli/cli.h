@@ -40,9 +40,9 @@ enum cli_option {
 	OPT_DEV_USER,
 	OPT_DEV_BASE_PORT,
 	OPT_DEV_KEEP,
-	OPT_COUNT
+	OPT_COUNT /* at most 64 */
 };
-#define OPT(name)  (1u << OPT_##name)
+#define OPT(name)  (UINT64_C(1) << OPT_##name)
 #define OPT_COMMON (OPT(CONFIG) | OPT(DIR) | OPT(JSON) | OPT(HELP))
 
 enum cli_send { /* what an option becomes in the request */
@@ -78,7 +78,7 @@ struct cli_command {
 	const char *args;          /* as shown: "ADDRESS TARGET..." */
 	const char *params;        /* their names in the request: "alias targets..." */
 	unsigned min, max;         /* number of words */
-	unsigned options;          /* OPT() bits besides the common ones */
+	uint64_t options;          /* OPT() bits besides the common ones */
 	int (*run)(struct cli *c); /* returns the exit code */
 	const char *method;
 	const char *list;                 /* the member of the result that holds the rows */

@@ -1,10 +1,10 @@
 /* The completion of bash, made from the tables. */
 #include "cli/cli.h"
 
-static void options_add(unsigned mask)
+static void options_add(uint64_t mask)
 {
 	for (int i = 0; i < OPT_COUNT; i++) {
-		if (mask & 1u << i)
+		if (mask & UINT64_C(1) << i)
 			printf(" --%s", cli_options[i].name);
 	}
 }

@@ -87,10 +87,10 @@ static void args_print(const char *args)
 	}
 }
 
-static void options_list(unsigned mask)
+static void options_list(uint64_t mask)
 {
 	for (int i = 0; i < OPT_COUNT; i++) {
-		if (!(mask & 1u << i))
+		if (!(mask & UINT64_C(1) << i))
 			continue;
 		printf(".It ");
 		option_flags(&cli_options[i]);
@@ -108,7 +108,7 @@ static void commands_print(void)
 		if (cmd->verb)
 			printf(" %s", cmd->verb);
 		for (int o = 0; o < OPT_COUNT; o++) {
-			if (!(cmd->options & 1u << o))
+			if (!(cmd->options & UINT64_C(1) << o))
 				continue;
 			printf(" Oo ");
 			option_flags(&cli_options[o]);

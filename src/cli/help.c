@@ -12,12 +12,12 @@ void cli_usage_print(FILE *to, const struct cli_command *cmd)
 	fprintf(to, "%s [OPTION...]%s%s\n", "", *cmd->args ? " " : "", cmd->args);
 }
 
-static void options_print(FILE *to, unsigned mask)
+static void options_print(FILE *to, uint64_t mask)
 {
 	for (int i = 0; i < OPT_COUNT; i++) {
 		const struct cli_option_info *o = &cli_options[i];
 		char left[64];
-		if (!(mask & 1u << i))
+		if (!(mask & UINT64_C(1) << i))
 			continue;
 		snprintf(left, sizeof left, "%c%c%s--%s%s%s", o->letter ? '-' : ' ',
 			o->letter ? o->letter : ' ', o->letter ? ", " : "  ", o->name, o->arg ? " " : "",

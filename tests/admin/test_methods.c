@@ -568,7 +568,7 @@ static void test_command_line(void **state)
 		const struct admin_method *m = method_find(cmd->method);
 		words_hold(cmd, m);
 		for (int o = 0; o < OPT_COUNT; o++) {
-			if ((cmd->options & 1u << o) && cli_options[o].send != SEND_NOTHING)
+			if ((cmd->options & UINT64_C(1) << o) && cli_options[o].send != SEND_NOTHING)
 				assert_int_equal(param_find(m, cli_options[o].param)->type,
 					types[cli_options[o].send]);
 		}

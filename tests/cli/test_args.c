@@ -124,7 +124,7 @@ static void test_tables(void **state)
 					    !strcmp(cli_commands[i - 1].noun, cmd->noun)));
 		for (int a = 0; a < OPT_COUNT; a++) /* no two options of a command share a name */
 			for (int b = 0; b < a; b++)
-				if (cmd->options & 1u << a && (cmd->options | OPT_COMMON) & 1u << b)
+				if (cmd->options & UINT64_C(1) << a && (cmd->options | OPT_COMMON) & UINT64_C(1) << b)
 					assert_true(strcmp(cli_options[a].name, cli_options[b].name) != 0);
 	}
 	for (int a = 0; a < OPT_COUNT; a++) {

@@ -423,3 +423,22 @@ int delivery_deliver(struct store *s, struct mailbox_codec *c, struct delivery *
 	buf_free(&job.answer);
 	return rc;
 }
+
+static int never_asked(struct store_tx *tx, void *arg, err *e)
+{
+	(void)tx;
+	(void)arg;
+	return err_set(e, ERR_MISSING, "this question was not asked before");
+}
+
+int delivery_again(struct store *s, struct delivery *d, err *e)
+{
+	struct deliver_job job = {.d = d, .answer = BUF_INIT(LIMIT_BATCH_ANSWER)};
+	struct store_intent intent = {.run = never_asked, .answer = &job.answer};
+	memcpy(intent.batch, d->batch, sizeof intent.batch);
+	int rc = is_zero(d->batch) ? -1 : store_commit_intent(s, &intent);
+	int found = rc == 0 && answer_get(&job, e) == 0;
+	buf_free(&job.answer);
+	d->ret_repeated = found;
+	return found;
+}

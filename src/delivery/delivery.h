@@ -79,6 +79,9 @@ struct delivery {
  */
 PARKS int delivery_deliver(struct store *s, struct mailbox_codec *c, struct delivery *d, err *e);
 
+/* Was this very question (d->batch, as many recipients) answered before? 1: the answer is in d; 0: no. */
+PARKS int delivery_again(struct store *s, struct delivery *d, err *e);
+
 /*
  * The same as a part of another intent. summary: as mailbox_codec_pack made it. Sets each recipient's
  * ret_result and ret_queue_id, ret_accounts, ret_remote. When no recipient is OK nothing was written.

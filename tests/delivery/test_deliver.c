@@ -203,6 +203,16 @@ static void again(struct fixture *f)
 		assert_int_equal(d.ret_repeated, i);
 		if (i)
 			assert_memory_equal(d.ret_queue_id, first, 16);
+		if (i) {
+			fill(&d, r, "alice@example.test nobody@example.test bob@example.test");
+			memset(d.batch, 9, sizeof d.batch);
+			assert_int_equal(delivery_again(f->store, &d, &e), 1);
+			assert_memory_equal(d.ret_queue_id, first, 16);
+			assert_int_equal(d.recipients[1].ret_result, DELIVERY_UNKNOWN);
+			memset(d.batch, 10, sizeof d.batch);
+			assert_int_equal(delivery_again(f->store, &d, &e), 0);
+			memcpy(d.ret_queue_id, first, 16);
+		}
 		memcpy(first, d.ret_queue_id, 16);
 	}
 }

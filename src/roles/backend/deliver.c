@@ -221,6 +221,14 @@ static int event(struct intake *in, err *e)
 	return rc;
 }
 
+static int results(struct intake *in, err *e)
+{
+	in->results = BUF_INIT(LIMIT_ENVELOPE_RECIPIENTS);
+	for (size_t i = 0; i < in->d.n; i++)
+		buf_add_c(&in->results, (char)in->d.recipients[i].ret_result);
+	return in->results.failed ? err_set(e, ERR_TEMP, "no memory") : 0;
+}
+
 static int deliver(struct channel_request *q, struct intake *in, err *e)
 {
 	struct backend *b = in->b;
@@ -231,27 +239,31 @@ static int deliver(struct channel_request *q, struct intake *in, err *e)
 	in->arena = arena_new(arena);
 	if (!in->arena)
 		return err_set(e, ERR_TEMP, "no memory");
-	if (m->batch.n != sizeof in->d.batch ||
-		!back_submitter(b, channel_request_channel(q), m->handle, &in->d.account))
-		return err_set(e, ERR_TEMP, "the session is not known; log in again");
+	if (m->batch.n != sizeof in->d.batch)
+		return err_set(e, ERR_CORRUPT, "a message without an id");
 	memcpy(in->d.batch, m->batch.p, sizeof in->d.batch);
 	memcpy(in->d.queue_id, m->batch.p, sizeof in->d.queue_id);
 	if (part(m->envelope, m->envelope_size, m->envelope_file, LIMIT_BLOB_INLINE * 16, &in->envelope,
 		    &in->envelope_mapped, e) < 0 ||
-		part(m->summary, m->summary_size, m->summary_file, LIMIT_SUMMARY_TRANSFER, &in->summary,
-			&in->summary_mapped, e) < 0 ||
-		recipients(in, e) < 0 || mail_summary_verify(in->summary, m->body_size, e) < 0 ||
-		body(in, e) < 0 || check_from(in, e) < 0 || event(in, e) < 0)
+		recipients(in, e) < 0)
+		return -1;
+	/* A handle dies with the backend that gave it; what it had committed by then is answered all the
+	 * same. */
+	if (!back_submitter(b, channel_request_channel(q), m->handle, &in->d.account))
+		return delivery_again(b->store, &in->d, e) == 1
+			       ? results(in, e)
+			       : err_set(e, ERR_TEMP, "the session is not known; log in again");
+	if (part(m->summary, m->summary_size, m->summary_file, LIMIT_SUMMARY_TRANSFER, &in->summary,
+		    &in->summary_mapped, e) < 0 ||
+		mail_summary_verify(in->summary, m->body_size, e) < 0 || body(in, e) < 0 ||
+		check_from(in, e) < 0 || event(in, e) < 0)
 		return -1;
 	timing(in);
 	in->d.summary = in->summary;
 	in->d.each_answered = m->each != 0;
 	if (delivery_deliver(b->store, b->loops[0].codec, &in->d, e) < 0)
 		return -1;
-	in->results = BUF_INIT(LIMIT_ENVELOPE_RECIPIENTS);
-	for (size_t i = 0; i < in->d.n; i++)
-		buf_add_c(&in->results, (char)in->d.recipients[i].ret_result);
-	return in->results.failed ? err_set(e, ERR_TEMP, "no memory") : 0;
+	return results(in, e);
 }
 
 void back_on_deliver(struct channel_request *q, void *arg)

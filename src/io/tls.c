@@ -176,6 +176,19 @@ void tls_context_free(struct tls_context *c)
 		context_unref(c);
 }
 
+/* OpenSSL's macros for the two lists cast const away, which it never writes to. */
+static bool set_list(SSL_CTX *s, int command, const char *list)
+{
+	return SSL_CTX_ctrl(s, command, 0, (void *)(uintptr_t)list) == 1;
+}
+
+static bool set_algorithms(SSL_CTX *s, bool any)
+{
+	return SSL_CTX_set_cipher_list(s, any ? CIPHERS_12_ANY : CIPHERS_12) &&
+	       set_list(s, SSL_CTRL_SET_GROUPS_LIST, any ? GROUPS_ANY : GROUPS) &&
+	       set_list(s, SSL_CTRL_SET_SIGALGS_LIST, any ? SIGALGS_ANY : SIGALGS);
+}
+
 static SSL_CTX *ssl_ctx_new(struct tls_context *c)
 {
 	SSL_CTX *s = SSL_CTX_new(c->server ? TLS_server_method() : TLS_client_method());
@@ -195,10 +208,7 @@ static SSL_CTX *ssl_ctx_new(struct tls_context *c)
 		SSL_CTX_set_options(s, SSL_OP_LEGACY_SERVER_CONNECT);
 	SSL_CTX_set_security_level(s, any ? 0 : AUTH_LEVEL);
 	SSL_CTX_set_app_data(s, c);
-	if (!SSL_CTX_set_min_proto_version(s, TLS1_2_VERSION) ||
-		!SSL_CTX_set_cipher_list(s, any ? CIPHERS_12_ANY : CIPHERS_12) ||
-		!SSL_CTX_set1_groups_list(s, any ? GROUPS_ANY : GROUPS) ||
-		!SSL_CTX_set1_sigalgs_list(s, any ? SIGALGS_ANY : SIGALGS) ||
+	if (!SSL_CTX_set_min_proto_version(s, TLS1_2_VERSION) || !set_algorithms(s, any) ||
 		!SSL_CTX_set_session_id_context(s, (const unsigned char *)"posthouse", 9)) {
 		SSL_CTX_free(s);
 		return NULL;

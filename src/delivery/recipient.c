@@ -2,7 +2,7 @@
 #include "delivery/resolve.h"
 #include "mailbox/account.h"
 
-enum { RECIPIENT_ARENA = 1 << 20 };
+enum { RECIPIENT_ARENA = 2 << 20 };
 
 int delivery_recipient(struct store_snap *snap, slice localpart, slice domain, uint64_t size, bool may_relay,
 	struct delivery_verdict *ret, err *e)

@@ -2,10 +2,18 @@
 #include "limits.h"
 #include "mail/address.h"
 #include "mailbox/address.h"
+#include "mailbox/forward.h"
 
 struct step { /* an address that waits to be looked up */
 	slice local, domain;
+	slice via; /* the address here that led to it; empty: a recipient of the message */
 	unsigned depth;
+};
+
+struct here { /* a step that leads to an address of ours */
+	const struct step *step;
+	const struct address_canonical *address;
+	const struct address_found *found;
 };
 
 struct expansion { /* of one recipient */
@@ -50,10 +58,17 @@ slice resolve_address_text(struct arena *a, slice local, slice domain)
 	return s;
 }
 
+/* account 0: remote. */
 static int add_target(
-	struct expansion *x, uint32_t account, slice address, enum delivery_result result, err *e)
+	struct expansion *x, const struct step *s, uint32_t account, enum delivery_result result, err *e)
 {
 	struct resolve *r = x->r;
+	slice address = {0};
+	if (account == 0 || result != DELIVERY_OK) {
+		address = resolve_address_text(r->arena, s->local, s->domain);
+		if (!address.p)
+			return no_memory(e);
+	}
 	x->seen[result]++;
 	for (size_t i = 0; i < r->n; i++) {
 		const struct target *t = &r->targets[i];
@@ -62,57 +77,31 @@ static int add_target(
 	}
 	if (!room(r->arena, (void **)&r->targets, r->n, &r->cap, sizeof *r->targets))
 		return no_memory(e);
-	r->targets[r->n++] = (struct target){account, address, x->original, result};
+	r->targets[r->n++] =
+		(struct target){account, address, account ? (slice){0} : s->via, x->original, result};
 	return 0;
-}
-
-static int add_account(
-	struct expansion *x, const struct step *s, uint32_t account, bool domain_enabled, err *e)
-{
-	struct account_row row = {.id = 0};
-	enum delivery_result result = DELIVERY_OK;
-	slice address = {0};
-	int rc = account_lookup(x->r->view, account, &row, e);
-	if (rc < 0)
-		return -1;
-	if (rc == 0 || row.removed)
-		result = DELIVERY_UNKNOWN;
-	else if (!row.enabled || !domain_enabled)
-		result = DELIVERY_DISABLED;
-	else if (row.quota_bytes &&
-		 (row.used_bytes >= row.quota_bytes || x->r->size > row.quota_bytes - row.used_bytes))
-		result = DELIVERY_OVER_QUOTA;
-	if (result != DELIVERY_OK) {
-		address = resolve_address_text(x->r->arena, s->local, s->domain);
-		if (!address.p)
-			return no_memory(e);
-	}
-	return add_target(x, account, address, result, e);
 }
 
 /* Nobody is there. What an alias names is remembered: its sender is told when others took the message. */
 static int add_refused(struct expansion *x, const struct step *s, enum delivery_result result, err *e)
 {
-	if (s->depth == 0) {
-		x->seen[result]++;
-		return 0;
-	}
-	slice address = resolve_address_text(x->r->arena, s->local, s->domain);
-	return address.p ? add_target(x, 0, address, result, e) : no_memory(e);
+	if (s->depth > 0)
+		return add_target(x, s, 0, result, e);
+	x->seen[result]++;
+	return 0;
 }
 
 static int add_remote(struct expansion *x, const struct step *s, err *e)
 {
 	if (s->domain.n == 0)
 		return add_refused(x, s, DELIVERY_UNKNOWN, e);
-	/* A person from outside may reach the outside only by way of somebody's alias. */
+	/* A person from outside may reach the outside only by way of somebody's alias or forward. */
 	if (s->depth == 0 && !x->r->may_relay)
 		return add_refused(x, s, DELIVERY_RELAY, e);
-	slice address = resolve_address_text(x->r->arena, s->local, s->domain);
-	return address.p ? add_target(x, 0, address, DELIVERY_OK, e) : no_memory(e);
+	return add_target(x, s, 0, DELIVERY_OK, e);
 }
 
-/* The same alias again on this way: a circle, or two ways to one alias; either way it was followed once. */
+/* The same row again on this way: a circle, or two ways to one; either way it was followed once. */
 static bool visited(struct resolve *r, uint32_t domain, slice local)
 {
 	for (size_t i = 0; i < r->n_visits; i++)
@@ -121,24 +110,34 @@ static bool visited(struct resolve *r, uint32_t domain, slice local)
 	return false;
 }
 
-static int follow(struct expansion *x, const struct step *s, const struct address_found *f, err *e)
+/* The message has been there, as it says itself, and was sent on. */
+static bool came_back(const struct resolve *r, slice address)
+{
+	for (size_t i = 0; i < r->n_delivered_to; i++)
+		if (slice_eq(r->delivered_to[i], address))
+			return true;
+	return false;
+}
+
+/* The targets of the row `local` become steps. 0, 1: too many, 2: they may not be followed, -1. */
+static int follow(struct expansion *x, const struct here *h, slice local, slice targets, err *e)
 {
 	struct resolve *r = x->r;
-	slice targets = f->targets, target;
-	if (!f->domain.enabled)
-		return add_refused(x, s, DELIVERY_DISABLED, e);
-	if (visited(r, f->domain.id, f->row)) {
-		x->seen[DELIVERY_LOOP]++;
-		return 0;
-	}
-	if (s->depth == LIMIT_ALIAS_DEPTH || r->n_visits == LIMIT_ALIAS_VISITS)
+	slice target, shown = local.n ? local : h->address->local; /* a catch-all has no name of its own */
+	slice domain = h->address->domain.n ? h->address->domain : h->found->domain.name;
+	slice via = resolve_address_text(r->arena, shown, domain);
+	if (!via.p)
+		return no_memory(e);
+	if (came_back(r, via) || visited(r, h->found->domain.id, local))
+		return 2;
+	if (h->step->depth == LIMIT_ALIAS_DEPTH || r->n_visits == LIMIT_ALIAS_VISITS)
 		return 1;
-	slice local = arena_copy(r->arena, f->row);
+	local = arena_copy(r->arena, local);
 	if (!local.p)
 		return no_memory(e);
-	r->visits[r->n_visits++] = (struct visit){f->domain.id, local};
+	r->visits[r->n_visits++] = (struct visit){h->found->domain.id, local};
 	while (address_target(&targets, &target)) {
-		struct step next = {.depth = s->depth + 1};
+		struct step next = {.via = via, .depth = h->step->depth + 1};
 		if (x->n == LIMIT_EXPANDED)
 			return 1;
 		if (!address_split(target, &next.local, &next.domain))
@@ -150,20 +149,68 @@ static int follow(struct expansion *x, const struct step *s, const struct addres
 	return 0;
 }
 
+static int add_alias(struct expansion *x, const struct here *h, err *e)
+{
+	if (!h->found->domain.enabled)
+		return add_refused(x, h->step, DELIVERY_DISABLED, e);
+	int rc = follow(x, h, h->found->row, h->found->targets, e);
+	if (rc != 2)
+		return rc;
+	x->seen[DELIVERY_LOOP]++;
+	return 0;
+}
+
+static int add_mailbox(struct expansion *x, const struct here *h, const struct account_row *row, err *e)
+{
+	bool full = row->quota_bytes &&
+		    (row->used_bytes >= row->quota_bytes || x->r->size > row->quota_bytes - row->used_bytes);
+	return add_target(x, h->step, row->id, full ? DELIVERY_OVER_QUOTA : DELIVERY_OK, e);
+}
+
+/* A forward that goes too far or round in circles takes nothing from who keeps his mail. */
+static int add_forward(struct expansion *x, const struct here *h, const struct account_row *row, err *e)
+{
+	struct account_forward f = {.keep = true};
+	if (forward_lookup(x->r->view, row->id, &f, e) < 0)
+		return -1;
+	if (f.keep && add_mailbox(x, h, row, e) < 0)
+		return -1;
+	int rc = follow(x, h, row->localpart, f.targets, e);
+	if (rc <= 0 || (rc == 1 && !f.keep))
+		return rc;
+	if (!f.keep)
+		x->seen[DELIVERY_LOOP]++;
+	return 0;
+}
+
+static int add_account(struct expansion *x, const struct here *h, err *e)
+{
+	struct account_row row = {.id = 0};
+	int rc = account_lookup(x->r->view, h->found->account, &row, e);
+	if (rc < 0)
+		return -1;
+	if (rc == 0 || row.removed)
+		return add_target(x, h->step, h->found->account, DELIVERY_UNKNOWN, e);
+	if (!row.enabled || !h->found->domain.enabled)
+		return add_target(x, h->step, row.id, DELIVERY_DISABLED, e);
+	return row.forwards ? add_forward(x, h, &row, e) : add_mailbox(x, h, &row, e);
+}
+
 /* 0, 1: too deep or too many, -1. */
 static int take_step(struct expansion *x, const struct step *s, err *e)
 {
 	struct address_canonical a;
 	struct address_found f;
+	struct here h = {s, &a, &f};
 	if (!address_canonical(s->local, s->domain, &a))
 		return add_refused(x, s, DELIVERY_UNKNOWN, e);
 	if (address_lookup(x->r->view, &a, &f, e) < 0)
 		return -1;
 	switch (f.kind) {
 	case FOUND_ACCOUNT:
-		return add_account(x, s, f.account, f.domain.enabled, e);
+		return add_account(x, &h, e);
 	case FOUND_ALIAS:
-		return follow(x, s, &f, e);
+		return add_alias(x, &h, e);
 	case FOUND_REMOTE:
 		return add_remote(x, s, e);
 	case FOUND_NOBODY:
@@ -179,7 +226,7 @@ int resolve_recipient(
 	static const enum delivery_result order[] = {DELIVERY_OK, DELIVERY_TEMP, DELIVERY_OVER_QUOTA,
 		DELIVERY_DISABLED, DELIVERY_RELAY, DELIVERY_LOOP, DELIVERY_UNKNOWN};
 	struct expansion x = {.r = r, .original = original};
-	struct step first = {local, domain, 0};
+	struct step first = {.local = local, .domain = domain};
 	size_t mark = r->n;
 	r->n_visits = 0;
 	int rc = take_step(&x, &first, e);

@@ -1,4 +1,6 @@
-/* Recipients to accounts and remote addresses: aliases followed, loops and floods stopped, each target once.
+/*
+ * Recipients to accounts and remote addresses: aliases and the forwards of accounts are followed, loops and
+ * floods stopped, each target once.
  */
 #pragma once
 #include "delivery/delivery.h"
@@ -7,13 +9,15 @@
 
 struct target {
 	uint32_t account; /* 0: remote */
-	slice address;   /* "local@domain" as SMTP writes it: of a remote target, and of one that did not take
-			    it */
+	slice address; /* "local@domain" as SMTP writes it: of a remote target, and of one that did not take
+			  it */
+	slice via; /* remote: the address here, "local@domain", whose alias or forward sent it outside; empty:
+		      named by the sender */
 	size_t original; /* index of the recipient it came from first */
 	enum delivery_result result;
 };
 
-struct visit { /* an alias row that was followed */
+struct visit { /* the row of an alias, or of an account with forwards, that was followed */
 	uint32_t domain;
 	slice local;
 };
@@ -23,6 +27,8 @@ struct resolve {
 	struct arena *arena;
 	uint64_t size; /* of the message */
 	bool may_relay;
+	const slice *delivered_to; /* of struct delivery */
+	size_t n_delivered_to;
 	struct target *targets;
 	size_t n, cap;
 	struct visit visits[LIMIT_ALIAS_VISITS];

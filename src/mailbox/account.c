@@ -2,8 +2,8 @@
 #include "mailbox/account.h"
 #include "base/encode.h"
 #include "limits.h"
-#include "mail/address.h"
 #include "mailbox/address.h"
+#include "mailbox/forward.h"
 #include "mailbox/keys.h"
 #include "mailbox/row.h"
 #include "mailbox/tx.h"
@@ -12,7 +12,8 @@ struct directory_job {
 	slice local, domain;
 	struct address_canonical address;
 	const struct account_settings *settings;
-	uint32_t id; /* in or out */
+	slice forward; /* targets, as address_target_put wrote them */
+	uint32_t id;   /* in or out */
 	bool enabled;
 	struct address_row row; /* alias to set */
 };
@@ -238,14 +239,27 @@ static int account_add_run(struct store_tx *tx, void *arg, err *e)
 	};
 	row = (struct address_row){.kind = ADDRESS_ACCOUNT, .account = a.id};
 	if (apply(&a.row, job->settings, e) < 0 || folder_tx_defaults(&a, e) < 0 ||
-		account_tx_close(&a, e) < 0 || put_address(tx, d.id, job->address.local, &row, e) < 0 ||
-		login_name(tx, job->address.local, a.id, true, e) < 0)
+		put_address(tx, d.id, job->address.local, &row, e) < 0 ||
+		login_name(tx, job->address.local, a.id, true, e) < 0 ||
+		forward_tx_set(&a, job->settings, job->forward, e) < 0 || account_tx_close(&a, e) < 0)
 		return -1;
 	job->id = a.id;
 	if (d.postmaster)
 		return 0;
 	d.postmaster = a.id;
 	return put_domain(tx, &d, e);
+}
+
+/* Addresses are checked before the commit thread gets to see them. */
+static int settings_commit(struct store *s, store_run *run, struct directory_job *job, err *e)
+{
+	struct buf forward = BUF_INIT(FORWARD_MAX);
+	int rc = job->settings ? forward_encode(job->settings, &forward, e) : 0;
+	job->forward = buf_slice(&forward);
+	if (rc == 0)
+		rc = store_commit(s, run, job, e);
+	buf_free(&forward);
+	return rc;
 }
 
 int account_add(struct store *s, slice localpart, slice domain, const struct account_settings *settings,
@@ -260,7 +274,7 @@ int account_add(struct store *s, slice localpart, slice domain, const struct acc
 		if ((unsigned char)localpart.p[i] <= ' ' || localpart.p[i] == 127 || localpart.p[i] == '@')
 			return err_set(
 				e, ERR_SYNTAX, "a name of an account has no blanks, @ or control characters");
-	if (store_commit(s, account_add_run, &job, e) < 0)
+	if (settings_commit(s, account_add_run, &job, e) < 0)
 		return -1;
 	if (ret_id)
 		*ret_id = job.id;
@@ -271,7 +285,8 @@ static int account_set_run(struct store_tx *tx, void *arg, err *e)
 {
 	struct directory_job *job = arg;
 	AUTO(account_tx_free) struct account_tx a = {0};
-	if (account_tx_open(tx, job->id, &a, e) < 0 || apply(&a.row, job->settings, e) < 0)
+	if (account_tx_open(tx, job->id, &a, e) < 0 || apply(&a.row, job->settings, e) < 0 ||
+		forward_tx_set(&a, job->settings, job->forward, e) < 0)
 		return -1;
 	a.dirty = true;
 	return account_tx_close(&a, e);
@@ -280,7 +295,7 @@ static int account_set_run(struct store_tx *tx, void *arg, err *e)
 int account_set(struct store *s, uint32_t id, const struct account_settings *settings, err *e)
 {
 	struct directory_job job = {.id = id, .settings = settings};
-	return store_commit(s, account_set_run, &job, e);
+	return settings_commit(s, account_set_run, &job, e);
 }
 
 /* Some account of the domain, 0 when it has none. */
@@ -358,28 +373,6 @@ static int alias_set_run(struct store_tx *tx, void *arg, err *e)
 	return rc < 0 ? -1 : put_address(tx, d.id, job->address.local, &job->row, e);
 }
 
-/* Checks a target and appends it with its local part unquoted. */
-static int add_target(struct buf *out, slice target, err *e)
-{
-	struct mail_path path;
-	struct arena *a = arena_new(4096);
-	int rc = a ? mail_path_parse(target, MAIL_PATH_BARE | MAIL_PATH_UTF8, &path, NULL, e)
-		   : err_set(e, ERR_TEMP, "out of memory");
-	if (rc == 0 && path.kind != MAIL_PATH_IS_MAILBOX)
-		rc = err_set(e, ERR_SYNTAX, "\"%" SLICE_FMT "\" is not an address", SLICE_ARG(target));
-	slice text = {0};
-	if (rc == 0) {
-		slice local = mail_path_local(a, &path);
-		text = arena_fmt(a, "%.*s@%.*s", (int)local.n, local.p, (int)path.domain.n, path.domain.p);
-		if (!text.p)
-			rc = err_set(e, ERR_TEMP, "out of memory");
-	}
-	if (rc == 0)
-		wire_put_bytes(out, text);
-	arena_free(a);
-	return rc;
-}
-
 int alias_set(struct store *s, slice localpart, slice domain, const slice *targets, size_t n_targets,
 	const uint32_t *owners, size_t n_owners, err *e)
 {
@@ -394,7 +387,7 @@ int alias_set(struct store *s, slice localpart, slice domain, const slice *targe
 		return err_set(e, ERR_SYNTAX, "\"%" SLICE_FMT "@%" SLICE_FMT "\" is not an address",
 			SLICE_ARG(localpart), SLICE_ARG(domain));
 	for (size_t i = 0; i < n_targets && rc == 0; i++)
-		rc = add_target(&t, targets[i], e);
+		rc = address_target_put(&t, targets[i], e);
 	for (size_t i = 0; i < n_owners; i++)
 		wire_put_u32(&o, owners[i]);
 	job.row.targets = buf_slice(&t);

@@ -22,6 +22,7 @@ struct account_row {
 	slice localpart; /* as canonical: lower case */
 	bool enabled;
 	bool removed;         /* deleted, being cleared away; no read shows it */
+	bool forwards;        /* its mail goes elsewhere (too): account_forward_get tells */
 	uint32_t epoch;       /* +1 whenever what `auth` remembers of it must end */
 	uint64_t modseq;      /* last one given out */
 	uint64_t quota_bytes; /* 0: none */
@@ -38,6 +39,11 @@ struct account_row {
 struct alias_row {
 	slice domain, localpart; /* empty localpart: the domain's catch-all */
 	slice targets, owners;   /* alias_target and alias_owner walk them */
+};
+
+struct account_forward {
+	bool keep;     /* a copy stays here */
+	slice targets; /* account_forward_target walks them */
 };
 
 /* ---- reads ---- */
@@ -61,6 +67,9 @@ int account_find(struct store_snap *snap, slice localpart, slice domain, struct 
 int account_by_login(struct store_snap *snap, slice login, struct account_row *ret, err *e);
 /* The account's address "localpart@domain" into the arena. 1, 0, -1. */
 int account_address(struct store_snap *snap, uint32_t id, struct arena *a, slice *ret, err *e);
+int account_forward_get(struct store_snap *snap, uint32_t id, struct account_forward *ret, err *e);
+bool account_forward_target(
+	struct account_forward *f, slice *ret_address); /* takes the next off, false at the end */
 /* Accounts in id order, after the id `after`; until see returns false. 0 or -1. */
 int account_each(struct store_snap *snap, uint32_t after, bool (*see)(void *arg, const struct account_row *),
 	void *arg, err *e);
@@ -90,6 +99,13 @@ struct account_settings {
 	bool has_language, has_display_name;
 	slice language, display_name;
 	bool new_epoch; /* ends what `auth` remembers */
+	/*
+	 * Where its mail goes: up to LIMIT_ALIAS_TARGETS addresses "local@domain", here or elsewhere; none
+	 * ends it. keep: a copy stays here; without has_keep as it was before, true where nothing was.
+	 */
+	bool has_forward, has_keep, keep;
+	const slice *forward;
+	size_t n_forward;
 };
 /*
  * Adds an account with INBOX, Drafts, Sent, Trash, Junk and Archive (special uses, subscribed). ERR_MISSING:
@@ -97,6 +113,8 @@ struct account_settings {
  */
 PARKS int account_add(struct store *s, slice localpart, slice domain, const struct account_settings *settings,
 	uint32_t *ret_id, err *e);
+/* ERR_MISSING also for has_keep where nothing is forwarded; ERR_CONFLICT: a forward to itself; ERR_SYNTAX,
+ * ERR_LIMIT. */
 PARKS int account_set(struct store *s, uint32_t id, const struct account_settings *settings, err *e);
 /* Its address is free at once; mailboxes, messages and blobs are cleared away by mailbox_sweep. */
 PARKS int account_remove(struct store *s, uint32_t id, err *e);

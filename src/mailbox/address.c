@@ -85,6 +85,27 @@ bool address_target(slice *targets, slice *ret)
 	return true;
 }
 
+int address_target_put(struct buf *out, slice address, err *e)
+{
+	struct mail_path path;
+	struct arena *a = arena_new(4096);
+	int rc = a ? mail_path_parse(address, MAIL_PATH_BARE | MAIL_PATH_UTF8, &path, NULL, e)
+		   : err_set(e, ERR_TEMP, "out of memory");
+	if (rc == 0 && path.kind != MAIL_PATH_IS_MAILBOX)
+		rc = err_set(e, ERR_SYNTAX, "\"%" SLICE_FMT "\" is not an address", SLICE_ARG(address));
+	slice text = {0};
+	if (rc == 0) {
+		slice local = mail_path_local(a, &path);
+		text = arena_fmt(a, "%.*s@%.*s", (int)local.n, local.p, (int)path.domain.n, path.domain.p);
+		if (!text.p)
+			rc = err_set(e, ERR_TEMP, "out of memory");
+	}
+	if (rc == 0)
+		wire_put_bytes(out, text);
+	arena_free(a);
+	return rc;
+}
+
 /* ---- rows ---- */
 
 static int domain_by_id(struct view v, uint32_t id, struct domain_row *ret, err *e)

@@ -36,6 +36,8 @@ bool address_split(slice address, slice *ret_local, slice *ret_domain);
 int address_lookup(struct view v, const struct address_canonical *a, struct address_found *ret, err *e);
 /* The next target off a list of them. */
 bool address_target(slice *targets, slice *ret);
+/* Adds to such a list what a person wrote, its local part unquoted. -1 ERR_SYNTAX: no address. */
+int address_target_put(struct buf *out, slice address, err *e);
 
 int domain_lookup(struct view v, slice canonical, struct domain_row *ret, err *e); /* 1, 0, -1 */
 int account_lookup(struct view v, uint32_t id, struct account_row *ret, err *e);   /* also a removed one */

@@ -80,6 +80,13 @@ struct key key_change(uint32_t account, uint64_t modseq, uint16_t n)
 	return k;
 }
 
+struct key key_setting(uint32_t account, enum key_setting kind)
+{
+	struct key k = key_kind(account, KEY_SETTING);
+	put8(&k, (uint8_t)kind);
+	return k;
+}
+
 struct key key_due(uint32_t account, int64_t due_us, uint64_t message)
 {
 	struct key k = kind_u64(account, KEY_DUE, due_us < 0 ? 0 : (uint64_t)due_us);

@@ -2,13 +2,21 @@
  * Keys of the room's rows: a first byte, then numbers big-endian, so that rows sort as their ids do. Names
  * stand only in the name rows.
  *
- *   A acc 00                account            A acc 06 modseq n     change
- *   A acc 01 mailbox        mailbox            A acc 08 due message  expunged, restorable until due
- *   A acc 02 parent name    -> mailbox         A acc 09 queue-id     delivery id of a retry, for some time
- * h) A acc 03 mailbox block  entry block        D 00                  counters of domains and accounts A acc
- * 04 message        message            D 01 id               domain A acc 05 message        summary D 02 name
- * -> domain id R blob acc message      who holds a blob   N domain localpart    address; domain 0: bare
- * log-in names
+ *   A acc 00              account
+ *   A acc 01 mailbox      mailbox
+ *   A acc 02 parent name  -> mailbox
+ *   A acc 03 mailbox n    entry block
+ *   A acc 04 message      message
+ *   A acc 05 message      summary
+ *   A acc 06 modseq n     change
+ *   A acc 07 kind         a setting that is seldom read (enum key_setting)
+ *   A acc 08 due message  expunged, restorable until due
+ *   A acc 09 queue-id     delivery id of a retry, for some time
+ *   D 00                  counters of domains and accounts
+ *   D 01 id               domain
+ *   D 02 name             -> domain id
+ *   N domain localpart    address; domain 0: bare log-in names
+ *   R blob acc message    who holds a blob
  */
 #pragma once
 #include "store/kv.h"
@@ -31,9 +39,12 @@ enum key_kind {
 	KEY_MESSAGE = 4,
 	KEY_SUMMARY = 5,
 	KEY_CHANGE = 6,
+	KEY_SETTING = 7,
 	KEY_DUE = 8,
 	KEY_DELIVERY = 9,
 };
+
+enum key_setting { SETTING_FORWARD = 1 };
 
 struct key key_account_all(uint32_t account);              /* prefix of all its rows */
 struct key key_kind(uint32_t account, enum key_kind kind); /* prefix, and the account row itself */
@@ -43,6 +54,7 @@ struct key key_block(uint32_t account, uint32_t mailbox, uint32_t number);
 struct key key_message(uint32_t account, uint64_t message);
 struct key key_summary(uint32_t account, uint64_t message);
 struct key key_change(uint32_t account, uint64_t modseq, uint16_t n);
+struct key key_setting(uint32_t account, enum key_setting kind);
 struct key key_due(uint32_t account, int64_t due_us, uint64_t message);
 struct key key_delivery(uint32_t account, const uint8_t queue_id[16]);
 struct key key_holders(uint64_t blob); /* prefix */

@@ -1,6 +1,6 @@
 #include "mailbox/row.h"
 
-enum { ACCOUNT_ENABLED = 1, ACCOUNT_REMOVED = 2 };
+enum { ACCOUNT_ENABLED = 1, ACCOUNT_REMOVED = 2, ACCOUNT_FORWARDS = 4 };
 enum { MAILBOX_SUBSCRIBED = 1, MAILBOX_NOSELECT = 2, MAILBOX_REMOVED = 4 };
 enum { DOMAIN_ENABLED = 1 };
 
@@ -30,7 +30,8 @@ static int row_end(const struct rd *r, const char *what, uint64_t id, err *e)
 void row_account_put(struct buf *out, const struct account_row *r)
 {
 	wire_put_u8(out, ROW_VERSION);
-	wire_put_u8(out, (uint8_t)((r->enabled ? ACCOUNT_ENABLED : 0) | (r->removed ? ACCOUNT_REMOVED : 0)));
+	wire_put_u8(out, (uint8_t)((r->enabled ? ACCOUNT_ENABLED : 0) | (r->removed ? ACCOUNT_REMOVED : 0) |
+				   (r->forwards ? ACCOUNT_FORWARDS : 0)));
 	wire_put_var(out, r->domain);
 	wire_put_bytes(out, r->localpart);
 	wire_put_var(out, r->epoch);
@@ -57,6 +58,7 @@ int row_account_get(slice in, uint32_t id, struct account_row *ret, err *e)
 	uint8_t flags = rd_u8(&r);
 	a.enabled = flags & ACCOUNT_ENABLED;
 	a.removed = flags & ACCOUNT_REMOVED;
+	a.forwards = flags & ACCOUNT_FORWARDS;
 	a.domain = rd_var32(&r);
 	a.localpart = rd_bytes(&r, ROW_MAX);
 	a.epoch = rd_var32(&r);
@@ -284,6 +286,24 @@ int row_address_get(slice in, struct address_row *ret, err *e)
 	if (row_end(&r, "address", 0, e) < 0)
 		return -1;
 	*ret = a;
+	return 0;
+}
+
+void row_forward_put(struct buf *out, const struct account_forward *r)
+{
+	wire_put_u8(out, ROW_VERSION);
+	wire_put_u8(out, r->keep);
+	wire_put_raw(out, r->targets);
+}
+
+int row_forward_get(slice in, uint32_t account, struct account_forward *ret, err *e)
+{
+	struct rd r = row_begin(in);
+	struct account_forward f = {.keep = rd_u8(&r) != 0};
+	f.targets = rd_raw(&r, r.n);
+	if (row_end(&r, "forward", account, e) < 0)
+		return -1;
+	*ret = f;
 	return 0;
 }
 

@@ -49,6 +49,9 @@ struct address_row {
 void row_address_put(struct buf *out, const struct address_row *r);
 int row_address_get(slice in, struct address_row *ret, err *e);
 
+void row_forward_put(struct buf *out, const struct account_forward *r);
+int row_forward_get(slice in, uint32_t account, struct account_forward *ret, err *e);
+
 /* A row that holds one number. */
 void row_id_put(struct buf *out, uint32_t id);
 int row_id_get(slice in, uint32_t *ret, err *e);

@@ -1,4 +1,5 @@
 /* Domains, accounts, log-in names, aliases, who may send as whom. */
+#include "limits.h"
 #include "mailbox/fixture.h"
 #include <setjmp.h>
 #include <stdarg.h>
@@ -202,6 +203,83 @@ static void aliases(struct fixture *f)
 	assert_int_equal(e.kind, ERR_MISSING);
 }
 
+/* "keep a@b c@d", or "none". */
+static const char *forward_text(struct fixture *f, uint32_t account)
+{
+	struct store_snap s = snap(f);
+	struct account_forward fw = {.keep = false};
+	struct account_row row = {.id = 0};
+	struct buf b = BUF_INIT(100000);
+	slice target;
+	err e = {0};
+	assert_int_equal(account_get(&s, account, &row, &e), 1);
+	int rc = account_forward_get(&s, account, &fw, &e);
+	assert_int_equal(rc, row.forwards);
+	buf_addz(&b, rc == 0 ? "none" : fw.keep ? "keep" : "send");
+	while (rc == 1 && account_forward_target(&fw, &target))
+		buf_addf(&b, " %.*s", (int)target.n, target.p);
+	store_snap_end(&s);
+	slice copy = arena_copy(f->arena, buf_slice(&b));
+	buf_free(&b);
+	return copy.p;
+}
+
+static void forwards(struct fixture *f)
+{
+	const slice domain = S("example.test");
+	err e = {0};
+	uint32_t alice = make_account(f, "alice", "example.test"),
+		 bob = make_account(f, "bob", "example.test"), carol;
+	slice targets[LIMIT_ALIAS_TARGETS + 1] = {
+		S("Far@elsewhere.test"), S("\"a b\"@example.org"), S("bob@example.test")};
+	struct account_settings set = {.has_forward = true, .forward = targets, .n_forward = 2};
+
+	assert_string_equal(forward_text(f, alice), "none");
+	assert_int_equal(account_set(f->store, alice, &set, &e), 0);
+	assert_string_equal(forward_text(f, alice), "keep Far@elsewhere.test a b@example.org");
+	/* What is changed alone leaves the rest, and other settings leave it all. */
+	set = (struct account_settings){.has_keep = true};
+	assert_int_equal(account_set(f->store, alice, &set, &e), 0);
+	assert_string_equal(forward_text(f, alice), "send Far@elsewhere.test a b@example.org");
+	set = (struct account_settings){.has_forward = true, .forward = targets + 2, .n_forward = 1};
+	assert_int_equal(account_set(f->store, alice, &set, &e), 0);
+	set = (struct account_settings){.has_display_name = true, .display_name = S("Alice")};
+	assert_int_equal(account_set(f->store, alice, &set, &e), 0);
+	append_one(f, alice, MAILBOX_INBOX, "x\r\n", 0); /* writes the account's row */
+	assert_string_equal(forward_text(f, alice), "send bob@example.test");
+	assert_string_equal(forward_text(f, bob), "none");
+
+	set = (struct account_settings){.has_keep = true, .keep = true};
+	assert_int_equal(account_set(f->store, bob, &set, &e), -1);
+	assert_int_equal(e.kind, ERR_MISSING);
+	targets[0] = S("nobody");
+	set = (struct account_settings){.has_forward = true, .forward = targets, .n_forward = 1};
+	assert_int_equal(account_set(f->store, bob, &set, &e), -1);
+	assert_int_equal(e.kind, ERR_SYNTAX);
+	targets[0] = S("BOB+x@Example.TEST");
+	assert_int_equal(account_set(f->store, bob, &set, &e), -1);
+	assert_int_equal(e.kind, ERR_CONFLICT);
+	for (size_t i = 0; i < COUNT_OF(targets); i++)
+		targets[i] = S("far@elsewhere.test");
+	set.n_forward = LIMIT_ALIAS_TARGETS + 1;
+	assert_int_equal(account_set(f->store, bob, &set, &e), -1);
+	assert_int_equal(e.kind, ERR_LIMIT);
+	set.n_forward = LIMIT_ALIAS_TARGETS;
+	assert_int_equal(account_set(f->store, bob, &set, &e), 0);
+	set.n_forward = 0;
+	for (int i = 0; i < 2; i++) { /* none, and none again */
+		assert_int_equal(account_set(f->store, bob, &set, &e), 0);
+		assert_string_equal(forward_text(f, bob), "none");
+	}
+	set = (struct account_settings){
+		.has_forward = true, .forward = targets, .n_forward = 1, .has_keep = true};
+	assert_int_equal(account_add(f->store, S("carol"), domain, &set, &carol, &e), 0);
+	assert_string_equal(forward_text(f, carol), "send far@elsewhere.test");
+	targets[0] = S("dave@example.test");
+	assert_int_equal(account_add(f->store, S("dave"), domain, &set, &carol, &e), -1);
+	assert_int_equal(e.kind, ERR_CONFLICT);
+}
+
 static void domain_test(void **state)
 {
 	(void)state;
@@ -220,12 +298,19 @@ static void alias_test(void **state)
 	fixture_each(aliases, NULL);
 }
 
+static void forward_test(void **state)
+{
+	(void)state;
+	fixture_each(forwards, NULL);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(domain_test),
 		cmocka_unit_test(account_test),
 		cmocka_unit_test(alias_test),
+		cmocka_unit_test(forward_test),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -592,9 +592,18 @@ static void sweeps(struct fixture *f)
 	assert_true(blob_there(f, m1.blob)); /* bob has it */
 	assert_false(blob_there(f, m2.blob));
 
+	const slice far = S("far@elsewhere.test");
+	struct account_settings set = {.has_forward = true, .forward = &far, .n_forward = 1};
+	struct account_forward fw;
+	struct store_snap snap = {0};
+	err why = {0};
+	WORKS(account_set(f->store, b, &set, e));
 	WORKS(account_remove(f->store, b, e));
 	sweep_all(f);
 	clock_fake(0, 0);
+	WORKS(store_snap_begin(f->store, &snap, e));
+	assert_int_equal(account_forward_get(&snap, b, &fw, &why), 0);
+	store_snap_end(&snap);
 	assert_false(blob_there(f, m1.blob));
 	assert_false(read_entry(f, b, MAILBOX_INBOX, 1, &y));
 	struct mailbox_row row;

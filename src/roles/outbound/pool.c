@@ -79,7 +79,7 @@ static void forget(struct out_pool *p, struct out_server **at)
 	while (*at) {
 		struct out_server *s = *at;
 
-		if (s->open > 0 || s->waiters || s->down_until > loop_now()) {
+		if (s->open > 0 || s->waiters || (s->down_until > loop_now() && !p->draining)) {
 			at = &s->next;
 			continue;
 		}

@@ -39,7 +39,7 @@ static void note(struct out_sending *s, enum out_reached r, struct smtp_reply *r
 	/* a log-in that is refused and TLS that fails are for the owner to mend: the mail waits for it */
 	bool soft = !lack && (r == OUT_AUTH_FAILED || r == OUT_TLS_FAILED || reply->code / 100 != 5);
 
-	if (reply->code || r == OUT_OPEN || (r != OUT_NOT_REACHED && reply->stage > SMTP_AT_BANNER))
+	if (r == OUT_OPEN || (r != OUT_NOT_REACHED && (reply->code || reply->stage > SMTP_AT_BANNER)))
 		s->talked = true;
 	if (s->soft && !soft)
 		return;

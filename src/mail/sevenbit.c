@@ -153,6 +153,11 @@ static void phrase(struct sevenbit_line *l, slice text)
 
 /* ---- address fields ---- */
 
+static bool is_mark(char c)
+{
+	return c == ',' || c == ':' || c == ';';
+}
+
 static size_t quoted_end(slice s, size_t i)
 {
 	for (i++; i < s.n && s.p[i] != '"'; i++)
@@ -160,20 +165,41 @@ static size_t quoted_end(slice s, size_t i)
 	return i < s.n ? i + 1 : s.n;
 }
 
-/* The end of what begins at i: a quoted string, a comment, an address in angle brackets, or a word. */
+/* The end of what begins at i: a quoted string, a comment, an address in angle brackets, a mark, or a word.
+ */
 static size_t item_end(slice s, size_t i)
 {
 	static const char ends[] = " \t,:;<(\"";
-	if (s.p[i] == '"')
+	char first = s.p[i];
+	if (first == '"')
 		return quoted_end(s, i);
-	if (s.p[i] == '<' || s.p[i] == '(') {
-		char close = s.p[i] == '<' ? '>' : ')';
+	if (first == '<' || first == '(') {
+		char close = first == '<' ? '>' : ')';
 		while (i < s.n && s.p[i] != close)
 			i = s.p[i] == '"' && close == '>' ? quoted_end(s, i) : i + 1;
 		return i < s.n ? i + 1 : s.n;
 	}
-	size_t start = i;
-	while (i < s.n && (i == start || !memchr(ends, s.p[i], sizeof ends - 1)))
+	for (i++; i < s.n && !is_mark(first) && !memchr(ends, s.p[i], sizeof ends - 1);)
+		i++;
+	return i;
+}
+
+/* A word that may become an encoded one, from i to *ret_end: it has bytes over 127 and is of no address. */
+static bool is_name(slice s, size_t i, size_t *ret_end)
+{
+	if (i == s.n || is_mark(s.p[i]) || memchr("<(\"", s.p[i], 3))
+		return false;
+	size_t end = item_end(s, i);
+	slice word = slice_sub(s, i, end - i);
+	if (ascii_only(word) || memchr(word.p, '@', word.n) || (end < s.n && s.p[end] == '@'))
+		return false;
+	*ret_end = end;
+	return true;
+}
+
+static size_t skip_blanks(slice s, size_t i)
+{
+	while (i < s.n && (s.p[i] == ' ' || s.p[i] == '\t'))
 		i++;
 	return i;
 }
@@ -191,34 +217,40 @@ static void quoted_phrase(struct sevenbit_line *l, slice quoted)
 	buf_free(&b);
 }
 
+static void plain_words(struct sevenbit_line *l, slice text)
+{
+	slice word;
+	while (slice_word(&text, &word))
+		plain_word(l, word);
+}
+
 static void address_field(struct sevenbit_line *l, slice value)
 {
-	size_t i = 0;
-	while (i < value.n) {
-		if (value.p[i] == ' ' || value.p[i] == '\t') {
-			i++;
+	for (size_t i = skip_blanks(value, 0), end; i < value.n; i = skip_blanks(value, end)) {
+		if (is_name(value, i, &end)) { /* the words of one name are one text: blanks are kept so */
+			while (is_name(value, skip_blanks(value, end), &end))
+				;
+			sevenbit_encoded(l, slice_sub(value, i, end - i));
 			continue;
 		}
-		size_t end = item_end(value, i);
-		bool address = end < value.n && value.p[end] == '@';
+		end = item_end(value, i);
 		/* a quoted local part and what follows are one word */
+		bool address = end < value.n && value.p[end] == '@';
 		while (address && end < value.n && !memchr(" \t,;<(", value.p[end], 6))
 			end++;
 		slice item = slice_sub(value, i, end - i);
-		if (ascii_only(item) || address || item.p[0] == '<' || memchr(item.p, '@', item.n)) {
-			slice word;
-			while (slice_word(&item, &word))
-				plain_word(l, word);
+		if (is_mark(item.p[0])) {
+			buf_add_c(l->out, item.p[0]);
+			l->col++;
+		} else if (ascii_only(item) || address || (item.p[0] != '"' && item.p[0] != '(')) {
+			plain_words(l, item);
 		} else if (item.p[0] == '"') {
 			quoted_phrase(l, item);
-		} else if (item.p[0] == '(') {
+		} else {
 			sevenbit_word(l, S("("));
 			phrase(l, slice_sub(item, 1, item.n - 1 - (item.p[item.n - 1] == ')')));
 			sevenbit_word(l, S(")"));
-		} else {
-			sevenbit_encoded(l, item);
 		}
-		i = end;
 	}
 }
 
@@ -277,9 +309,7 @@ static void param_field(struct sevenbit_line *l, slice value)
 			       slice_find_c(name, '*') < 0 && !slice_ieq(slice_trim(name), S("boundary")) &&
 			       utf8_valid(text);
 		if (!rewrite) {
-			slice word;
-			while (slice_word(&whole, &word))
-				plain_word(l, word);
+			plain_words(l, whole);
 			continue;
 		}
 		text = slice_trim(text);
@@ -343,6 +373,35 @@ static enum field_form form_of(slice name)
 	return UNSTRUCTURED;
 }
 
+/*
+ * A line that is no field stays one that is none: without a blank in front it does not become a part of the
+ * field before, with '?' for what goes no blank makes a name of it, and none begins with a dash, as a
+ * boundary would.
+ */
+static void junk_line(struct sevenbit_line *l, slice line)
+{
+	struct buf b = BUF_INIT(LIMIT_MAIL_HEADER);
+	bool blank = line.n && (line.p[0] == ' ' || line.p[0] == '\t');
+	for (size_t i = 0; i < line.n; i++) {
+		char c = line.p[i];
+		if (c != '\n' && !(c == '\r' && i + 1 < line.n && line.p[i + 1] == '\n'))
+			buf_add_c(&b, c == 0 || c == '\r' || c & (char)0x80 ? '?' : c);
+	}
+	slice rest = buf_slice(&b), word;
+	if (!blank && slice_word(&rest, &word)) {
+		if (word.p[0] == '-')
+			buf_add_c(l->out, '?');
+		slice head = slice_sub(word, 0, WORD_MAX);
+		buf_add(l->out, head);
+		l->col = head.n + 1;
+		rest = slice_skip(buf_slice(&b), (size_t)(head.p + head.n - b.p));
+	}
+	while (slice_word(&rest, &word))
+		sevenbit_word(l, word);
+	l->out->failed |= b.failed;
+	buf_free(&b);
+}
+
 void sevenbit_field(struct buf *out, const struct mail_field *f)
 {
 	struct sevenbit_look look = sevenbit_look(f->whole);
@@ -354,24 +413,24 @@ void sevenbit_field(struct buf *out, const struct mail_field *f)
 	struct sevenbit_line l = {.out = out};
 	size_t start = out->n;
 	mail_header_unfold(&value, f->value);
-	enum field_form form = STRUCTURED;
-	if (f->name.n) {
-		form = form_of(f->name);
+	slice rest = buf_slice(&value);
+	enum field_form form = form_of(f->name);
+	if (f->name.n == 0) {
+		junk_line(&l, f->value);
+	} else {
 		slice name = slice_sub(f->name, 0, WORD_MAX);
 		buf_add(out, name);
 		buf_add_c(out, ':');
 		l.col = name.n + 1;
+		if (form == UNSTRUCTURED)
+			phrase(&l, rest);
+		else if (form == ADDRESSES)
+			address_field(&l, rest);
+		else if (form == PARAMETERS)
+			param_field(&l, rest);
+		else
+			plain_words(&l, rest);
 	}
-	slice rest = buf_slice(&value), word;
-	if (form == UNSTRUCTURED)
-		phrase(&l, rest);
-	else if (form == ADDRESSES)
-		address_field(&l, rest);
-	else if (form == PARAMETERS)
-		param_field(&l, rest);
-	else
-		while (slice_word(&rest, &word))
-			plain_word(&l, word);
 	if (out->n > start)
 		buf_addz(out, "\r\n");
 	out->failed |= value.failed;

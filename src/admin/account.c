@@ -4,6 +4,21 @@
 #include "base/encode.h"
 #include "limits.h"
 
+static int forward_put(struct store_snap *snap, const struct account_row *a, json_t *to, err *e)
+{
+	struct account_forward f = {.keep = true};
+	json_t *targets = json_array();
+	slice target;
+	int rc = a->forwards ? account_forward_get(snap, a->id, &f, e) : 0;
+
+	json_object_set_new(to, "forward", targets);
+	while (rc == 1 && account_forward_target(&f, &target))
+		json_array_append_new(targets, json_stringn(target.p, target.n));
+	if (rc == 1)
+		admin_put_bool(to, "keep", f.keep);
+	return rc < 0 ? -1 : 0;
+}
+
 static int account_put(
 	struct admin_call *c, struct store_snap *snap, const struct account_row *a, json_t *to, err *e)
 {
@@ -21,7 +36,7 @@ static int account_put(
 	admin_put_text(to, "name", a->display_name);
 	admin_put_text(to, "language", a->language);
 	admin_put_time(to, "created", a->created_us);
-	return 0;
+	return forward_put(snap, a, to, e);
 }
 
 struct listing {
@@ -157,6 +172,8 @@ static int secret_check(const struct admin_call *c, slice secret, err *e)
 
 static struct account_settings settings_of(const struct admin_call *c)
 {
+	struct slices forward = admin_param_texts(c, "forward");
+
 	return (struct account_settings){
 		.has_enabled = admin_param_has(c, "enabled"),
 		.enabled = admin_param_bool(c, "enabled", true),
@@ -166,6 +183,11 @@ static struct account_settings settings_of(const struct admin_call *c)
 		.language = admin_param_text(c, "language"),
 		.has_display_name = admin_param_has(c, "name"),
 		.display_name = admin_param_text(c, "name"),
+		.has_forward = admin_param_has(c, "forward"),
+		.forward = forward.v,
+		.n_forward = forward.n,
+		.has_keep = admin_param_has(c, "keep"),
+		.keep = admin_param_bool(c, "keep", true),
 	};
 }
 

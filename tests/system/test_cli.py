@@ -79,6 +79,34 @@ def test_domains(h):
     refused(h, "domain", "show", "one.example")
 
 
+def test_forwards(h):
+    for name in ("frieda", "georg"):
+        h.cli("account", "add", f"{name}@example.test", "--password-stdin", "--json", stdin="long enough\n")
+        h.users[name] = "long enough"
+
+    def messages():
+        return [shown(h, "account", "show", f"{name}@example.test")["messages"] for name in ("frieda", "georg")]
+
+    h.cli("account", "set", "frieda@example.test", "--forward", "georg@example.test", "--json")
+    row = shown(h, "account", "show", "frieda@example.test")
+    equal((row["forward"], row["keep"]), (["georg@example.test"], True))
+    h.send("frieda")
+    equal(messages(), [1, 1], "messages of who forwards and keeps")
+    h.cli("account", "set", "frieda@example.test", "--no-keep", "--json")
+    h.send("frieda")
+    equal(messages(), [1, 2], "messages of who forwards and does not keep")
+    contains(h.cli("account", "show", "frieda@example.test", text=True), "georg@example.test")
+    refused(h, "account", "set", "frieda@example.test", "--forward", "frieda@example.test")
+    refused(h, "account", "set", "frieda@example.test", "--forward", "nobody")
+    refused(h, "account", "set", "georg@example.test", "--keep")
+    h.cli("account", "set", "frieda@example.test", "--no-forward", "--json")
+    h.send("frieda")
+    equal(messages(), [2, 2], "messages of who forwards no more")
+    for name in ("frieda", "georg"):
+        h.cli("account", "remove", f"{name}@example.test", "--yes", "--json")
+        del h.users[name]
+
+
 def test_accounts(h):
     h.cli("account", "add", "carol@example.test", "--password-stdin", "--name", "Carol C", "--quota", "5MB", "--json",
           stdin="first password\n")

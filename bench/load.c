@@ -50,7 +50,7 @@ struct conn {
 
 struct load {
 	/* asked for */
-	const char *host, *password, *command, *mailbox;
+	const char *host, *password, *command, *mailbox, *user, *from, *parameters;
 	char **who;
 	int who_n, port, sessions;
 	uint64_t messages, size, seconds;
@@ -289,7 +289,8 @@ static const char *whose(const struct conn *c, uint64_t n)
 
 /* ---- SMTP ---- */
 
-static on_line smtp_mail, smtp_rcpt, smtp_data, smtp_reply, smtp_bye, smtp_hello;
+static on_line smtp_mail, smtp_rcpt, smtp_data, smtp_reply, smtp_bye, smtp_hello, smtp_logged_in;
+static void smtp_login(struct conn *c);
 
 static bool last_line(const char *line)
 {
@@ -310,7 +311,7 @@ static void smtp_next(struct conn *c)
 	l->begun++;
 	c->sent++;
 	c->since = now_us();
-	say(c, "MAIL FROM:<load@sender.example>");
+	say(c, "MAIL FROM:<%s>%s%s", l->from, *l->parameters ? " " : "", l->parameters);
 	if (l->pipeline) {
 		say(c, "RCPT TO:<%s>", whose(c, l->begun));
 		say(c, "DATA");
@@ -345,9 +346,31 @@ static void smtp_hello(struct conn *c, char *line, size_t n)
 	if (c->l->starttls && !c->secure) {
 		say(c, "STARTTLS");
 		c->next = smtp_tls;
+	} else if (c->l->user) {
+		smtp_login(c);
 	} else {
 		smtp_next(c);
 	}
+}
+
+static void smtp_login(struct conn *c)
+{
+	char plain[256];
+	unsigned char text[400];
+	int n = snprintf(plain, sizeof plain, "%c%s%c%s", 0, c->l->user, 0, c->l->password);
+
+	if (n < 0 || (size_t)n >= sizeof plain)
+		errx(64, "name and password are too long");
+	EVP_EncodeBlock(text, (const unsigned char *)plain, n);
+	say(c, "AUTH PLAIN %s", (const char *)text);
+	c->next = smtp_logged_in;
+}
+
+static void smtp_logged_in(struct conn *c, char *line, size_t n)
+{
+	(void)n;
+	want(line, "235");
+	smtp_next(c);
 }
 
 static void smtp_mail(struct conn *c, char *line, size_t n)
@@ -396,13 +419,17 @@ static void smtp_bye(struct conn *c, char *line, size_t n)
 
 static void make_body(struct load *l)
 {
-	static const char head[] =
-		"From: load@sender.example\r\nTo: someone@example.test\r\nSubject: load\r\n"
+	char head[512];
+	int head_n = snprintf(head, sizeof head,
+		"From: %s\r\nTo: someone@example.test\r\nSubject: load\r\n"
 		"Date: Tue, 24 Nov 2026 12:00:00 +0000\r\nMIME-Version: 1.0\r\n"
-		"Content-Type: text/plain; charset=us-ascii\r\n\r\n";
-	size_t n = sizeof head - 1;
+		"Content-Type: text/plain; charset=us-ascii\r\n\r\n",
+		l->from);
+	size_t n = (size_t)head_n;
 
-	l->body = malloc(l->size + sizeof head + 100);
+	if (head_n < 0 || n >= sizeof head)
+		errx(64, "the sender is too long");
+	l->body = malloc(l->size + n + 100);
 	if (!l->body)
 		err(1, "memory");
 	memcpy(l->body, head, n);
@@ -633,7 +660,8 @@ static void usage(void)
 	fprintf(stderr, "load smtp|imap|idle|pop3 HOST PORT [options] NAME...\n"
 			"  -c N sessions  -m N messages  -s N octets  -1 one message a session  -p pipelined "
 			"envelopes\n"
-			"  -t STARTTLS  -T implicit TLS  -w PASSWORD  -b MAILBOX  -x COMMAND  -d SECONDS\n");
+			"  -t STARTTLS  -T implicit TLS  -w PASSWORD  -b MAILBOX  -x COMMAND  -d SECONDS\n"
+			"  -a USER logs in  -f SENDER  -o PARAMETERS of MAIL\n");
 	exit(64);
 }
 
@@ -641,7 +669,7 @@ static void options(struct load *l, int argc, char **argv)
 {
 	int o;
 
-	while ((o = getopt(argc, argv, "c:m:s:1ptTw:b:x:d:")) != -1) {
+	while ((o = getopt(argc, argv, "c:m:s:1ptTw:b:x:d:a:f:o:")) != -1) {
 		switch (o) {
 		case 'c':
 			l->sessions = (int)strtol(optarg, NULL, 10);
@@ -669,6 +697,15 @@ static void options(struct load *l, int argc, char **argv)
 			break;
 		case 'w':
 			l->password = optarg;
+			break;
+		case 'a':
+			l->user = optarg;
+			break;
+		case 'f':
+			l->from = optarg;
+			break;
+		case 'o':
+			l->parameters = optarg;
 			break;
 		case 'b':
 			l->mailbox = optarg;
@@ -698,6 +735,8 @@ int main(int argc, char **argv)
 		.size = 4096,
 		.seconds = 3,
 		.password = "",
+		.from = "load@sender.example",
+		.parameters = "",
 		.mailbox = "INBOX"};
 	struct rlimit files = {65536, 65536};
 	const char *mode = argc > 4 ? argv[1] : "";

@@ -150,9 +150,10 @@ class House:
 
     open_houses = []
 
-    def __init__(self, program, users=None, config="", cleartext=True, env=None, wrap=(), start=True, auto=False):
+    def __init__(self, program, users=None, config="", cleartext=True, env=None, wrap=(), start=True, auto=False,
+                 domain="example.test"):
         self.program = os.path.abspath(program)
-        self.domain = "example.test"
+        self.domain = domain
         self.users = dict(USERS if users is None else users)
         self.base, self.lock = claim_ports()
         self.ports = {name: self.base + n for name, n in PORTS.items()}
@@ -184,7 +185,8 @@ class House:
             f.write("\n".join(lines) + "\n")
 
     def start(self):
-        args = [*self.wrap, self.program, "dev", "--json", "--dir", self.dir, "--base-port", str(self.base)]
+        args = [*self.wrap, self.program, "dev", "--json", "--dir", self.dir, "--base-port", str(self.base), "--domain",
+                self.domain]
         if not self.auto:
             for name, secret in self.users.items():
                 args += ["--user", f"{name}:{secret}"]

@@ -229,23 +229,35 @@ static void write_parts(const struct mail_dsn *d, slice boundary, const struct r
 	buf_free(&status);
 }
 
+static int write_with(const struct mail_dsn *d, struct returned *r, struct buf *out, err *e)
+{
+	char boundary[64];
+	if (r->own.failed || !choose_boundary(d, r->content, boundary))
+		return err_set(e, ERR_TEMP, "no memory for a report");
+	write_head(d, slice_of(boundary), out);
+	write_parts(d, slice_of(boundary), r, out);
+	if (out->failed)
+		return err_set(e, ERR_LIMIT, "a report does not fit %zu bytes", out->max);
+	return 0;
+}
+
 int mail_dsn_write(const struct mail_dsn *d, struct buf *out, err *e)
 {
 	struct returned r = {0};
-	char boundary[64];
-	if (d->n == 0 || d->n > LIMIT_RECIPIENTS)
+	size_t start = out->n;
+	int rc = -1;
+	if (d->n == 0 || d->n > LIMIT_RECIPIENTS || out->failed)
 		return err_set(e, ERR_LIMIT, "a report about %zu recipients", d->n);
-	if (!d->full || !return_whole(d, out->max, &r))
-		return_header(d, &r);
-	int rc = 0;
-	if (r.own.failed || !choose_boundary(d, r.content, boundary)) {
-		rc = err_set(e, ERR_TEMP, "no memory for a report");
-	} else {
-		write_head(d, slice_of(boundary), out);
-		write_parts(d, slice_of(boundary), &r, out);
-		if (out->failed)
-			rc = err_set(e, ERR_LIMIT, "a report does not fit %zu bytes", out->max);
-	}
+	if (d->full && return_whole(d, out->max, &r))
+		rc = write_with(d, &r, out, e);
+	buf_free(&r.own);
+	if (rc == 0)
+		return 0;
+	buf_truncate(out, start);
+	out->failed = false;
+	r = (struct returned){0};
+	return_header(d, &r);
+	rc = write_with(d, &r, out, e);
 	buf_free(&r.own);
 	return rc;
 }

@@ -48,7 +48,7 @@ struct mail_dsn {
 	size_t n;
 };
 
-#define MAIL_DSN_MAX (2 * 1024 * 1024) /* bytes of a header-only report with LIMIT_RECIPIENTS recipients */
+#define MAIL_DSN_MAX (1024 * 1024) /* bytes of a header-only report about LIMIT_RECIPIENTS recipients */
 
 /*
  * Appends the whole message: From "Mail Delivery System" <MAILER-DAEMON@host>, To, Subject (encoded words),
@@ -57,8 +57,9 @@ struct mail_dsn {
  * in 8bit, as RFC 6533 wants, and To is UTF-8 when the address is. The text says in plain words, first in one
  * language then in the other: what happened, to which address, what it means (from the reason, the enhanced
  * status, the code), what one can do now, and then the remote's own words. The original's header is cut at
- * LIMIT_DSN_HEADER. An original that cannot be brought to 7 bits (mail/downgrade.h) is returned as its
- * header. Every slice may hold anything: it ends no line. out->max should be MAIL_DSN_MAX, and with `full`
- * the original's size and a third more. -1: ERR_LIMIT (it does not fit; no recipient, or too many), ERR_TEMP.
+ * LIMIT_DSN_HEADER. An original that cannot be brought to 7 bits (mail/downgrade.h), or does not fit, is
+ * returned as its header. Every slice may hold anything: it ends no line. out->max should be MAIL_DSN_MAX,
+ * and with `full` the original's size and a half more. -1: ERR_LIMIT (it does not fit; no recipient, or too
+ * many), ERR_TEMP.
  */
 int mail_dsn_write(const struct mail_dsn *d, struct buf *out, err *e);

@@ -3,9 +3,13 @@
 #pragma once
 #include "mail/dsn.h"
 
-#define DSN_SHOWN 100          /* addresses explained to people; all are in the part for programs */
-#define DSN_TEXT  1024         /* bytes of a stranger's text that are kept */
-#define DSN_LOUD  (512 * 1024) /* bytes of the status part after which replies are left out */
+#define DSN_SHOWN   100   /* addresses explained to people; all are in the part for programs */
+#define DSN_EXPLAIN 65536 /* bytes of text in one language after which no more is explained */
+#define DSN_TEXT    1024  /* bytes of a stranger's text that are kept */
+/* Bytes of the part for programs after which first replies, hosts and dates are left out, then ORCPTs: with
+ * LIMIT_RECIPIENTS recipients the report still fits MAIL_DSN_MAX. */
+#define DSN_LOUD     (192 * 1024)
+#define DSN_ORIGINAL (384 * 1024)
 
 enum dsn_language { DSN_ENGLISH, DSN_CHINESE };
 enum dsn_language dsn_language_of(const struct mail_dsn *d); /* the first one */

@@ -156,7 +156,7 @@ static void add_original(struct buf *out, slice original, bool utf8)
 	text_field(out, "Original-Recipient:", z, original, utf8);
 }
 
-static void recipient_fields(struct buf *out, const struct mail_dsn_recipient *r, bool utf8, bool loud)
+static void recipient_fields(struct buf *out, const struct mail_dsn_recipient *r, bool utf8, size_t so_far)
 {
 	static const char *const actions[] = {
 		[MAIL_DSN_FAILED] = "failed",
@@ -168,15 +168,16 @@ static void recipient_fields(struct buf *out, const struct mail_dsn_recipient *r
 	uint8_t status[3];
 	dsn_status_of(r, status);
 	buf_addz(out, "\r\n");
-	add_original(out, r->original, utf8);
+	if (so_far < DSN_ORIGINAL)
+		add_original(out, r->original, utf8);
 	address_field(out, r->address, utf8);
 	buf_addf(
 		out, "Action: %s\r\nStatus: %u.%u.%u\r\n", actions[r->kind], status[0], status[1], status[2]);
-	if (r->remote.n)
+	if (so_far < DSN_LOUD) {
 		text_field(out, "Remote-MTA:", "dns;", r->remote, false);
-	if (loud)
 		diagnostic_field(out, r, utf8);
-	date_field(out, "Last-Attempt-Date:", r->last_attempt_us);
+		date_field(out, "Last-Attempt-Date:", r->last_attempt_us);
+	}
 	if (r->kind == MAIL_DSN_DELAYED)
 		date_field(out, "Will-Retry-Until:", r->retry_until_us);
 }
@@ -189,5 +190,5 @@ void dsn_status_write(const struct mail_dsn *d, bool utf8, struct buf *out)
 	date_field(out, "Arrival-Date:", d->arrival_us);
 	text_field(out, "X-Posthouse-Queue-Id:", "", d->queue_id, false);
 	for (size_t i = 0; i < d->n; i++)
-		recipient_fields(out, &d->recipients[i], utf8, out->n - start < DSN_LOUD);
+		recipient_fields(out, &d->recipients[i], utf8, out->n - start);
 }

@@ -313,8 +313,8 @@ static const struct {
 	.advice = {"What you can do: ", "您可以这样做："},
 	.said = {"The mail server {n} said:", "对方邮件服务器 {n} 的答复："},
 	.details = {"Details:", "详细信息："},
-	.more = {"and {k} more addresses, which the attached report names",
-		"以及另外 {k} 个地址，详见附件中的报告"},
+	.more = {"The report is about {k} more addresses, which the attached part for programs names.",
+		"另外还有 {k} 个收件人地址，详见附件中的报告。"},
 	.about = {"About your message:", "关于您的邮件："},
 	.subject = {"    Subject: ", "    主题："},
 	.date = {"    Received: ", "    收到时间："},
@@ -453,23 +453,23 @@ static void add_matter(struct buf *out, const struct mail_dsn_recipient *r, enum
 
 static void add_recipients(const struct mail_dsn *d, struct buf *out, enum dsn_language lang)
 {
-	size_t shown = d->n < DSN_SHOWN ? d->n : DSN_SHOWN;
-	for (size_t i = 0, next; i < shown; i = next) {
-		const struct mail_dsn_recipient *r = &d->recipients[i];
+	size_t start = out->n, next = 0;
+	while (next < d->n && next < DSN_SHOWN && out->n - start < DSN_EXPLAIN) {
+		const struct mail_dsn_recipient *r = &d->recipients[next];
 		buf_addz(out, "\r\n");
 		add_line(out, kinds[r->kind].head, lang, (struct fill){.recipient = r});
 		buf_addz(out, "\r\n");
-		for (next = i; next < shown && same_matter(r, &d->recipients[next]); next++) {
+		for (; next < d->n && next < DSN_SHOWN && same_matter(r, &d->recipients[next]); next++) {
 			buf_addz(out, "    ");
 			dsn_clean(out, d->recipients[next].address, DSN_TEXT);
 			buf_addz(out, "\r\n");
 		}
-		if (next == shown && d->n > shown) {
-			buf_addz(out, "    ");
-			add_line(out, words.more, lang, (struct fill){.number = d->n - shown});
-		}
 		buf_addz(out, "\r\n");
 		add_matter(out, r, lang);
+	}
+	if (next < d->n) {
+		buf_addz(out, "\r\n");
+		add_line(out, words.more, lang, (struct fill){.number = d->n - next});
 	}
 }
 

@@ -222,8 +222,19 @@ static void test_boundary(void **state)
 			      "1.0\r\n\r\n=E4=BD=A0=E5=A5=BD\r\n=2D-=3D_");
 	free_report(&r);
 
-	struct buf out = BUF_INIT(MEGABYTE);
+	/* one that does not fit comes as its header */
+	struct buf out = BUF_INIT(20000), big = BUF_INIT(MEGABYTE);
 	err e;
+	buf_addz(&big, "Subject: big\r\n\r\n");
+	while (big.n < 30000)
+		buf_addz(&big, "a line of the body\r\n");
+	d.original = buf_slice(&big);
+	buf_addz(&out, "before");
+	assert_int_equal(mail_dsn_write(&d, &out, &e), 0);
+	assert_true(slice_starts(buf_slice(&out), S("beforeFrom: ")));
+	check_has(buf_slice(&out), "Content-Type: text/rfc822-headers\r\n\r\nSubject: big\r\n\r\n--=_");
+	buf_free(&big);
+
 	d.full = false;
 	d.original = S("A: b\r\n =_" SAMPLE_ID ".ffffffff\r\n");
 	assert_int_equal(mail_dsn_write(&d, &out, &e), -1);
@@ -348,8 +359,24 @@ static void test_many(void **state)
 	d.n = LIMIT_RECIPIENTS;
 	write_report(&d, &r);
 	assert_true(r.raw.n < MAIL_DSN_MAX);
-	check_has(buf_slice(&r.text), "    and 900 more addresses");
+	check_has(buf_slice(&r.text), "The report is about 900 more addresses");
 	check_has(r.status, names[LIMIT_RECIPIENTS - 1]);
+	free_report(&r);
+
+	/* each of a fate of its own, with all that can be long */
+	static char orcpt[LIMIT_RECIPIENTS][520], replies[LIMIT_RECIPIENTS][520];
+	for (size_t i = 0; i < LIMIT_RECIPIENTS; i++) {
+		snprintf(orcpt[i], sizeof orcpt[i], "rfc822;%0500zu", i);
+		snprintf(replies[i], sizeof replies[i], "%0500zu", i);
+		many[i].original = slice_of(orcpt[i]);
+		many[i].reply = slice_of(replies[i]);
+	}
+	write_report(&d, &r);
+	assert_true(r.raw.n < MAIL_DSN_MAX);
+	check_has(r.status, "Original-Recipient: rfc822;\r\n 00");
+	check_has(r.status, "Diagnostic-Code: smtp; 550 5.1.1");
+	check_has(r.status, names[LIMIT_RECIPIENTS - 1]);
+	check_has(buf_slice(&r.text), " more addresses, which");
 	free_report(&r);
 
 	struct buf out = BUF_INIT(32 * MEGABYTE);

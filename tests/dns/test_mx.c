@@ -382,6 +382,8 @@ static void all(void *arg)
 	fiber_sleep(50);
 	assert_true(h.done);
 	channel_close(p->ask, "done");
+	channel_close(p->resolver, "done");
+	fiber_sleep(10);
 	loop_stop(loop_self());
 }
 

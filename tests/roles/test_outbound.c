@@ -595,6 +595,7 @@ static void backend_ends(struct world *w)
 	fiber_sleep(50);
 	assert_int_equal(w->out.works_n, 10);
 	channel_close(w->backend, "dies");
+	w->backend = NULL;
 	fiber_sleep(50);
 	assert_int_equal(c.left, 0);
 	assert_int_equal(w->out.works_n, 0);

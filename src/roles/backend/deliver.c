@@ -24,6 +24,7 @@ struct intake { /* a message on its way in, with what must be given back at the 
 	struct envelope env;
 	struct delivery d;
 	struct buf results, event;
+	slice been[LIMIT_DELIVERED_TO];
 };
 
 static void close_file(int fd)
@@ -259,6 +260,8 @@ static int deliver(struct channel_request *q, struct intake *in, err *e)
 		check_from(in, e) < 0 || event(in, e) < 0)
 		return -1;
 	timing(in);
+	in->d.delivered_to = in->been;
+	in->d.n_delivered_to = delivery_delivered_to(beginning(in), in->arena, in->been);
 	in->d.summary = in->summary;
 	in->d.each_answered = m->each != 0;
 	if (delivery_deliver(b->store, b->loops[0].codec, &in->d, e) < 0)

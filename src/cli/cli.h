@@ -44,17 +44,6 @@ enum cli_option {
 	OPT_DEV_USER,
 	OPT_DEV_BASE_PORT,
 	OPT_DEV_KEEP,
-	OPT_FOR_DOMAIN,
-	OPT_FOR_SENDER,
-	OPT_FOR_SENDER_DOMAIN,
-	OPT_FOR_ACCOUNT,
-	OPT_TLS,
-	OPT_ROUTE_USER,
-	OPT_MECHANISM,
-	OPT_FALLBACK,
-	OPT_INSECURE,
-	OPT_CLEAR_OK,
-	OPT_SOURCE,
 	OPT_COUNT /* at most 64 */
 };
 #define OPT(name)  (UINT64_C(1) << OPT_##name)
@@ -164,16 +153,10 @@ int cli_password(struct cli *c, char out[CLI_PASSWORD]);
 /* Asks on the terminal. 0: yes; 1: no; EX_USAGE: nobody to ask. It says why. */
 int cli_confirm(struct cli *c, const char *question);
 
-/* method.c: the request that words and options make; 0, or an exit code. */
-int cli_params(struct cli *c, json_t **ret);
-void cli_result(const struct cli *c, json_t *result); /* as JSON, as `done`, or all members */
-
 /* The commands' own code. */
 int cli_method(struct cli *c);         /* method.c: all that only call a method */
 int cli_method_account(struct cli *c); /* the same with a password */
 int cli_remove(struct cli *c);
-int cli_route_add(struct cli *c); /* route.c */
-int cli_route_test(struct cli *c);
 int cli_status(struct cli *c);
 int cli_version(struct cli *c);
 int cli_config_check(struct cli *c);

@@ -152,6 +152,7 @@
 
 /* admin */
 #define LIMIT_ADMIN_ARENA    8388608 /* a call's memory: all mailboxes of an account at their limits */
+#define LIMIT_ADMIN_DIALOGUE 32000   /* what was said when a route was tried: as much as the message holds */
 #define LIMIT_ADMIN_STATUS   65536   /* the supervisor's answer about all roles */
 #define LIMIT_ADMIN_TEXT     4096    /* bytes of one parameter */
 #define LIMIT_ADMIN_TEXTS    1000    /* texts of one parameter */

@@ -10,12 +10,28 @@
 #include "io/stream.h"
 #include "store/store.h"
 
+struct route; /* queue/route.h */
+
+struct admin_dialogue { /* of a route that was tried */
+	bool good;
+	struct buf lines; /* "C: ...\n", "S: ...\n" */
+	struct buf text;  /* a sentence */
+};
+
 /* What the role that runs a session does for it; ctx is the session's. */
 struct admin_ops {
 	/* Sets the account's password (and forgets the old one), or ends every verifier of the account. 0 or
 	 * -1. */
 	PARKS int (*secret_set)(void *ctx, uint32_t account, slice secret, err *e);
 	PARKS int (*secret_remove)(void *ctx, uint32_t account, err *e);
+	/* The same of a route's log-in at its smart host. */
+	PARKS int (*relay_secret_set)(void *ctx, uint32_t route, slice secret, err *e);
+	PARKS int (*relay_secret_remove)(void *ctx, uint32_t route, err *e);
+	/* Goes the way of a message along the route up to the log-in, and tells what was said. 0, also when
+	 * it is not good, or -1. */
+	PARKS int (*route_test)(void *ctx, const struct route *r, struct admin_dialogue *ret, err *e);
+	/* The rows of routes are others than before. */
+	void (*routes_changed)(void *ctx);
 	/* Appends the state of all roles, a JSON object. 0 or -1. */
 	PARKS int (*status)(void *ctx, struct buf *ret_json, err *e);
 	/* The settings in force; valid until the next park. */

@@ -46,5 +46,6 @@ admin_handler admin_domain_list, admin_domain_show, admin_domain_add, admin_doma
 admin_handler admin_account_list, admin_account_show, admin_account_add, admin_account_set,
 	admin_account_remove;
 admin_handler admin_alias_list, admin_alias_show, admin_alias_add, admin_alias_set, admin_alias_remove;
+admin_handler admin_route_list, admin_route_show, admin_route_add, admin_route_remove, admin_route_test;
 admin_handler admin_mailbox_list, admin_mailbox_show, admin_mailbox_add, admin_mailbox_set,
 	admin_mailbox_remove;

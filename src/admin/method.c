@@ -90,6 +90,11 @@ static int status(struct admin_call *c, err *e)
 		name, ADMIN_TEXTS, required                                                                  \
 	}
 
+#define ROUTE                                                                                                \
+	MAY("domain"), MAY("sender"), MAY("sender_domain"), MAY("account"), MAY("tls"), MAY("user"),         \
+		MAY("password"), MAY("mechanism"), FLAG("fallback"), FLAG("insecure"), FLAG("clear_ok"),     \
+		MAY("source")
+
 static const struct row {
 	struct admin_method method;
 	admin_handler *run;
@@ -120,6 +125,11 @@ static const struct row {
 	{{"mailbox.set", false, true, PARAMS(TEXT("account"), TEXT("mailbox"), MAY("use"), MAY("rename"),
 		FLAG("subscribed"))}, admin_mailbox_set},
 	{{"mailbox.remove", false, true, PARAMS(TEXT("account"), TEXT("mailbox"), FLAG("dry_run"))}, admin_mailbox_remove},
+	{{"route.list", false, false, PARAMS(COUNT("after"))}, admin_route_list},
+	{{"route.show", false, false, PARAMS(TEXT("route"))}, admin_route_show},
+	{{"route.add", false, true, PARAMS(TEXT("host"), ROUTE)}, admin_route_add},
+	{{"route.test", false, true, PARAMS(TEXT("route"), ROUTE)}, admin_route_test},
+	{{"route.remove", false, true, PARAMS(TEXT("route"), FLAG("dry_run"))}, admin_route_remove},
 	/* clang-format on */
 };
 

@@ -56,7 +56,7 @@ static void words_params(const struct cli *c, json_t *params)
 	}
 }
 
-static int params_make(struct cli *c, json_t **ret)
+int cli_params(struct cli *c, json_t **ret)
 {
 	json_t *params = json_object();
 	int rc = 0;
@@ -127,7 +127,7 @@ static void done_print(const struct cli *c, const char *verb)
 	putchar('\n');
 }
 
-static void result_print(const struct cli *c, json_t *result)
+void cli_result(const struct cli *c, json_t *result)
 {
 	if (c->json) {
 		json_t *o = json_pack("{s:O}", "result", result);
@@ -143,7 +143,7 @@ static void result_print(const struct cli *c, json_t *result)
 int cli_method(struct cli *c)
 {
 	json_t *params, *result;
-	int rc = params_make(c, &params);
+	int rc = cli_params(c, &params);
 
 	if (rc != 0)
 		return rc;
@@ -152,7 +152,7 @@ int cli_method(struct cli *c)
 	rc = cli_call(c, c->command->method, params, &result);
 	if (rc != 0)
 		return rc;
-	result_print(c, result);
+	cli_result(c, result);
 	json_decref(result);
 	return 0;
 }
@@ -175,7 +175,7 @@ int cli_method_account(struct cli *c)
 {
 	char password[CLI_PASSWORD] = "";
 	json_t *params, *result;
-	int rc = params_make(c, &params);
+	int rc = cli_params(c, &params);
 
 	if (rc == 0 && wants_password(c)) {
 		rc = cli_config(c); /* a mistake there is said before a password is typed */
@@ -191,7 +191,7 @@ int cli_method_account(struct cli *c)
 	if (rc == 0) {
 		if (c->json && cli_has(c, OPT_GENERATE))
 			json_object_set_new(result, "password", json_string(password));
-		result_print(c, result);
+		cli_result(c, result);
 		if (!c->json && cli_has(c, OPT_GENERATE))
 			printf("password %s\n", password);
 		json_decref(result);
@@ -231,7 +231,7 @@ static int look_and_ask(struct cli *c, const json_t *params)
 int cli_remove(struct cli *c)
 {
 	json_t *params, *result;
-	int rc = params_make(c, &params);
+	int rc = cli_params(c, &params);
 
 	if (rc != 0)
 		return rc;
@@ -250,7 +250,7 @@ int cli_remove(struct cli *c)
 		printf("this would be removed:\n");
 		cli_show_object(result);
 	} else {
-		result_print(c, result);
+		cli_result(c, result);
 	}
 	json_decref(result);
 	return 0;

@@ -92,8 +92,8 @@ int cli_password(struct cli *c, char out[CLI_PASSWORD])
 		return first_line(c, out);
 	if (!isatty(STDIN_FILENO))
 		return cli_fail(c, EX_USAGE, "usage",
-			"there is no terminal to ask for the password on; use --password-stdin or "
-			"--generate");
+			"there is no terminal to ask for the password on; use --password-stdin%s",
+			c->command->options & OPT(GENERATE) ? " or --generate" : "");
 	return ask_twice(c, out);
 }
 

@@ -4,6 +4,7 @@
 #include "cli/cli.h"
 #include "limits.h"
 #include "mailbox/fixture.h"
+#include "queue/route.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -17,6 +18,9 @@ struct world {
 	uint32_t secret_account; /* of the last secret_set */
 	char secret[64];
 	uint32_t removed;
+	uint32_t relay_route; /* of the last relay_secret_set; 0: removed */
+	char relay_secret[64];
+	unsigned routes_changed;
 	bool auth_down;
 	unsigned audits;
 	char last_audit[128];
@@ -61,7 +65,57 @@ static void on_audit(void *ctx, const char *method, slice subject, uint32_t uid,
 		err_kind_name(result));
 }
 
-static const struct admin_ops ops = {on_secret_set, on_secret_remove, on_status, on_settings, on_audit};
+static int on_relay_secret_set(void *ctx, uint32_t route, slice secret, err *e)
+{
+	struct world *w = ctx;
+
+	if (w->auth_down)
+		return err_set(e, ERR_TEMP, "auth does not answer");
+	w->relay_route = route;
+	snprintf(w->relay_secret, sizeof w->relay_secret, "%.*s", (int)secret.n, secret.p);
+	return 0;
+}
+
+static int on_relay_secret_remove(void *ctx, uint32_t route, err *e)
+{
+	struct world *w = ctx;
+
+	if (w->auth_down)
+		return err_set(e, ERR_TEMP, "auth does not answer");
+	if (w->relay_route == route)
+		w->relay_route = 0;
+	return 0;
+}
+
+/* Says what it was given; a host that begins with "bad" is not good. */
+static int on_route_test(void *ctx, const struct route *r, struct admin_dialogue *ret, err *e)
+{
+	struct world *w = ctx;
+
+	if (w->auth_down)
+		return err_set(e, ERR_TEMP, "outbound does not answer");
+	ret->good = !slice_starts(r->host, S("bad"));
+	buf_addf(&ret->lines, "S: 220 %.*s:%u\nC: EHLO x\n", (int)r->host.n, r->host.p, r->port);
+	buf_addf(&ret->text, "secret %s of %u", w->relay_route == r->id ? w->relay_secret : "none", r->id);
+	return 0;
+}
+
+static void on_routes_changed(void *ctx)
+{
+	((struct world *)ctx)->routes_changed++;
+}
+
+static const struct admin_ops ops = {
+	.secret_set = on_secret_set,
+	.secret_remove = on_secret_remove,
+	.relay_secret_set = on_relay_secret_set,
+	.relay_secret_remove = on_relay_secret_remove,
+	.route_test = on_route_test,
+	.routes_changed = on_routes_changed,
+	.status = on_status,
+	.settings = on_settings,
+	.audit = on_audit,
+};
 
 static void world_init(struct world *w, struct fixture *f)
 {
@@ -511,6 +565,122 @@ static void sessions(struct fixture *f)
 	settings_free(w.settings);
 }
 
+/* ---- routes ---- */
+
+static void routes(struct fixture *f)
+{
+	struct world w;
+	json_t *o, *rows;
+
+	world_init(&w, f);
+	done(&w, "domain.add", "{'domain':'a.example'}");
+	done(&w, "account.add", "{'account':'m@a.example','password':'a long secret'}");
+	static const char *const wrong[] = {"{}", "{'host':''}", "{'host':'-bad-'}", "{'host':'h.example:0'}",
+		"{'host':'h.example:65536'}", "{'host':'h.example:x'}", "{'host':'[::1'}", "{'host':'1.2.3'}",
+		"{'host':'h.example','tls':'yes'}", "{'host':'h.example','mechanism':'plain'}",
+		"{'host':'h.example','user':'u'}", "{'host':'h.example','password':'p'}",
+		"{'host':'h.example','user':'u','password':''}",
+		"{'host':'h.example','user':'u','password':'p','mechanism':'cram-md5'}",
+		"{'host':'h.example','user':'u','password':'p','tls':'none'}",
+		"{'host':'h.example','source':'here'}", "{'host':'h.example','domain':'not a domain'}",
+		"{'host':'h.example','sender':'nobody'}",
+		"{'host':'h.example','domain':'x.example','sender':'a@b.c'}", "{'host':'direct','tls':'may'}",
+		"{'host':'direct','fallback':true}"};
+	for (size_t i = 0; i < COUNT_OF(wrong); i++)
+		bad(&w, "route.add", wrong[i], "syntax");
+	bad(&w, "route.add", "{'host':'h.example','account':'x@a.example'}", "missing");
+	assert_int_equal(w.relay_route + w.routes_changed, 0);
+
+	/* the secret is in auth before the route is there */
+	w.auth_down = true;
+	bad(&w, "route.add", "{'host':'Relay.example','user':'u','password':'pass word'}", "temporary");
+	w.auth_down = false;
+	o = good(&w, "route.list", "{}");
+	assert_int_equal(json_array_size(json_object_get(o, "routes")), 0);
+	json_decref(o);
+	o = good(&w, "route.add", "{'host':'Relay.example','user':'u','password':'pass word'}");
+	assert_string_equal(text(o, "to"), "relay.example:587");
+	assert_string_equal(text(o, "tls"), "starttls");
+	assert_string_equal(text(o, "for"), "all");
+	assert_string_equal(text(o, "mechanism"), "any");
+	assert_null(json_object_get(o, "password"));
+	long long first = number(o, "id");
+	json_decref(o);
+	assert_string_equal(w.last_audit, "route.add Relay.example 1000 none");
+	assert_int_equal(w.relay_route, first);
+	assert_string_equal(w.relay_secret, "pass word");
+	assert_int_equal(w.routes_changed, 1);
+	/* a second one of the same kind: its secret goes again */
+	bad(&w, "route.add", "{'host':'other.example','user':'u','password':'other'}", "exists");
+	assert_int_equal(w.relay_route, 0);
+	assert_int_equal(w.routes_changed, 1);
+
+	static const struct {
+		const char *params, *is_for, *to, *tls;
+	} made[] = {
+		{"{'host':'direct','domain':'.Near.example'}", "to .near.example", "direct", NULL},
+		{"{'host':'192.0.2.1','sender':'Boss@A.example'}", "from boss@a.example", "192.0.2.1:25",
+			"may"},
+		{"{'host':'[2001:db8::1]:465','sender_domain':'a.example'}", "from a.example",
+			"[2001:db8::1]:465", "implicit"},
+		{"{'host':'2001:DB8::2','account':'m@a.example','tls':'implicit'}", "account m@a.example",
+			"[2001:db8::2]:465", "implicit"},
+		{"{'host':'relay:2525','domain':'far.example','tls':'none','fallback':true}",
+			"to far.example", "relay:2525", "none"},
+	};
+	for (size_t i = 0; i < COUNT_OF(made); i++) {
+		o = good(&w, "route.add", made[i].params);
+		assert_string_equal(text(o, "for"), made[i].is_for);
+		assert_string_equal(text(o, "to"), made[i].to);
+		if (made[i].tls)
+			assert_string_equal(text(o, "tls"), made[i].tls);
+		json_decref(o);
+	}
+	o = good(&w, "route.list", "{}"); /* in the order in which they are tried */
+	rows = json_object_get(o, "routes");
+	static const char *const order[] = {"to far.example", "to .near.example", "from boss@a.example",
+		"account m@a.example", "from a.example", "all"};
+	assert_int_equal(json_array_size(rows), COUNT_OF(order));
+	for (size_t i = 0; i < COUNT_OF(order); i++)
+		assert_string_equal(text(json_array_get(rows, i), "for"), order[i]);
+	assert_null(json_object_get(o, "next"));
+	json_decref(o);
+	o = good(&w, "route.list", "{'after':5}");
+	assert_int_equal(json_array_size(json_object_get(o, "routes")), 1);
+	json_decref(o);
+	o = good(&w, "route.show", "{'route':'1'}");
+	json_decref(o);
+	bad(&w, "route.show", "{'route':'77'}", "missing");
+	bad(&w, "route.show", "{'route':'x'}", "missing");
+
+	/* trying: as it is, or one that is not there yet, whose secret is kept for so long only */
+	w.relay_route = (uint32_t)first;
+	o = good(&w, "route.test", "{'route':'1'}");
+	assert_true(json_is_true(json_object_get(o, "good")));
+	assert_string_equal(text(o, "dialogue"), "S: 220 relay.example:587\nC: EHLO x\n");
+	json_decref(o);
+	o = good(&w, "route.test", "{'route':'bad.example','user':'u','password':'p'}");
+	assert_true(json_is_false(json_object_get(o, "good")));
+	assert_memory_equal(text(o, "text"), "secret p of", 11);
+	json_decref(o);
+	assert_int_equal(w.relay_route, 0);
+	bad(&w, "route.test", "{'route':'1','tls':'none'}", "syntax");
+	bad(&w, "route.test", "{'route':'99'}", "missing");
+	bad(&w, "route.test", "{'route':'direct'}", "syntax");
+	done(&w, "route.test", "{'route':'direct','domain':'near.example'}");
+
+	/* the row goes first */
+	unsigned changed = w.routes_changed;
+	done(&w, "route.remove", "{'route':'1','dry_run':true}");
+	assert_int_equal(w.routes_changed, changed);
+	w.auth_down = true;
+	bad(&w, "route.remove", "{'route':'1'}", "temporary");
+	w.auth_down = false;
+	assert_int_equal(w.routes_changed, changed + 1);
+	bad(&w, "route.remove", "{'route':'1'}", "missing");
+	settings_free(w.settings);
+}
+
 #define EACH(name)                                                                                           \
 	static void test_##name(void **state)                                                                \
 	{                                                                                                    \
@@ -523,6 +693,7 @@ EACH(accounts)
 EACH(aliases)
 EACH(mailboxes)
 EACH(rights)
+EACH(routes)
 EACH(sessions)
 
 /* The engine makes no difference here, and 500 durable changes take their time. */
@@ -605,6 +776,7 @@ int main(void)
 		cmocka_unit_test(test_aliases),
 		cmocka_unit_test(test_mailboxes),
 		cmocka_unit_test(test_rights),
+		cmocka_unit_test(test_routes),
 		cmocka_unit_test(test_sessions),
 		cmocka_unit_test(test_pages),
 		cmocka_unit_test(test_command_line),

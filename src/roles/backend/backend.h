@@ -108,3 +108,15 @@ unsigned back_sessions(const struct backend *b);
 /* control.c */
 void back_on_control(struct channel_request *q, void *arg);
 void back_on_account_lookup(struct channel_request *q, void *arg);
+
+/* routes.c */
+struct admin_dialogue;
+struct route;
+struct transmit_route;
+int back_routes_load(struct backend *b, err *e); /* b->routes anew; the old ones are gone */
+void back_routes_free(struct backend *b);
+void back_route_job(const struct route *r, struct transmit_route *ret); /* slices lie in the route */
+PARKS int back_relay_secret_set(void *backend, uint32_t route, slice secret, err *e); /* struct admin_ops */
+PARKS int back_relay_secret_remove(void *backend, uint32_t route, err *e);
+PARKS int back_route_test(void *backend, const struct route *r, struct admin_dialogue *ret, err *e);
+void back_routes_changed(void *backend);

@@ -106,7 +106,7 @@ static int start(struct role_run *r, err *e)
 		.arg = b,
 	};
 	if (back_queue_new(b, e) < 0 || store_open(&config, &b->store, e) < 0 || back_loops_start(b, e) < 0 ||
-		store_start(b->store, e) < 0 || back_queue_start(b, e) < 0)
+		store_start(b->store, e) < 0 || back_routes_load(b, e) < 0 || back_queue_start(b, e) < 0)
 		return -1;
 	store_stats(b->store, &stats);
 	b->epoch = stats.epoch;
@@ -155,6 +155,7 @@ static void end(struct role_run *r)
 	back_loops_end(b);
 	store_close(b->store);
 	back_queue_free(b);
+	back_routes_free(b);
 }
 
 int main(int argc, char **argv)

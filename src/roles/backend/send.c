@@ -132,16 +132,7 @@ static void route_of(struct send *s, struct transmit_route *ret)
 	if (!r)
 		return;
 	s->route_id = r->id;
-	*ret = (struct transmit_route){
-		.id = r->id,
-		.host = r->host,
-		.port = r->port,
-		.tls = (uint8_t)r->tls,
-		.mechanism = (uint8_t)r->mechanism,
-		.flags = r->flags,
-		.user = r->user,
-		.source = r->source,
-	};
+	back_route_job(r, ret);
 }
 
 static int make_job(struct send *s, err *e)

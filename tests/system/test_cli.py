@@ -1,10 +1,13 @@
 """The command line against a running post house, and its configuration."""
+import base64
 import json
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
+import threading
 import time
 
 from harness import House, check, contains, equal, main, wait_until
@@ -347,6 +350,89 @@ def test_port_in_use(h):
     got = subprocess.run([PROGRAM, "dev", "--base-port", str(h.base)], capture_output=True, text=True, timeout=60)
     check(got.returncode != 0, got)
     contains(got.stderr, str(h.ports["smtp"]))
+
+
+class SmartHost(threading.Thread):
+    """Greets, offers AUTH PLAIN, and takes one name and password."""
+
+    def __init__(self, user, password):
+        super().__init__(daemon=True)
+        self.want = base64.b64encode(f"\0{user}\0{password}".encode()).decode()
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self.listener.getsockname()[1]
+        self.heard = []
+        self.start()
+
+    def run(self):
+        while True:
+            s, _ = self.listener.accept()
+            with s, s.makefile("rw", newline="\r\n") as f:
+                self.serve(f)
+
+    def serve(self, f):
+        def say(line):
+            f.write(line + "\n")
+            f.flush()
+        say("220 smart.example ESMTP")
+        for line in f:
+            line = line.strip()
+            self.heard.append(line)
+            verb = line.split()[0].upper() if line else ""
+            if verb == "EHLO":
+                say("250-smart.example\n250 AUTH PLAIN")
+            elif verb == "AUTH":
+                say("235 2.7.0 welcome" if line.split()[2:] == [self.want] else "535 5.7.8 no")
+            elif verb == "QUIT":
+                say("221 2.0.0 bye")
+                return
+            else:
+                say("250 2.0.0 ok")
+
+
+def test_routes(_):
+    h = House(PROGRAM)
+    smart = SmartHost("house", "open sesame")
+    at = f"127.0.0.1:{smart.port}"
+    login = ("--user", "house", "--password-stdin", "--tls", "none", "--clear-ok")
+    equal(listed(h, "route"), [])
+    # tried before it is there: the dialogue is shown, the password is not
+    got = h.cli("route", "test", at, *login, text=True, stdin="open sesame\n")
+    contains(got, "S: 220 smart.example ESMTP")
+    contains(got, "C: EHLO ")
+    contains(got, "\ngood: ")
+    check(smart.want not in got and "sesame" not in got, "the dialogue shows the password", got)
+    check(any(smart.want in line for line in smart.heard), "the log-in did not come", smart.heard)
+    got = h.cli("route", "test", at, *login, text=True, stdin="wrong\n", codes=(1,))
+    contains(got, "not good: ")
+    contains(got, "535")
+
+    contains(h.cli("route", "add", at, *login, text=True, stdin="open sesame\n"), "added route ")
+    (row,) = listed(h, "route")
+    route = str(row["id"])
+    equal((row["for"], row["to"], row["tls"], row["user"], row["mechanism"]), ("all", at, "none", "house", "any"))
+    check("password" not in row and "sesame" not in json.dumps(row), row)
+    contains(h.cli("route", "list", text=True), at)
+    contains(h.cli("route", "test", route, text=True), "good: ")
+    refused(h, "route", "add", "other.example", code=73)
+    for words in (("h.example:0",), ("h.example", "--tls", "yes"), ("a..example",), ("h.example", "--source", "me"),
+                  ("h.example", "--for-domain", "a b"), ("h.example", "--mechanism", "plain"), ("direct", "--fallback")):
+        refused(h, "route", "add", *words, code=DATAERR)
+    refused(h, "route", "add", "h.example", "--for-account", "nobody@nowhere.example", code=NOUSER)
+    refused(h, "route", "add", "h.example", "--user", "x", code=USAGE)  # no terminal to ask on
+    refused(h, "route", "add", "h.example", "--password-stdin", code=USAGE)
+
+    h.cli("route", "add", "direct", "--for-domain", ".Near.example", "--json")
+    equal([r["for"] for r in listed(h, "route")], ["to .near.example", "all"])
+    # over a restart of the whole house: rows and password
+    h.restart()
+    equal([r["for"] for r in listed(h, "route")], ["to .near.example", "all"])
+    contains(h.cli("route", "test", route, text=True), "good: ")
+    for r in listed(h, "route"):
+        h.cli("route", "remove", str(r["id"]), "--yes", "--json")
+    equal(listed(h, "route"), [])
+    refused(h, "route", "test", route, code=NOUSER)
+    refused(h, "route", "remove", route, "--yes", code=NOUSER)
+    check("sesame" not in h.log(), "the password is in the log")
 
 
 def test_completion_and_man(h):

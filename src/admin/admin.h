@@ -8,6 +8,8 @@
 #pragma once
 #include "base/settings.h"
 #include "io/stream.h"
+#include "queue/clock.h"
+#include "queue/schedule.h"
 #include "store/store.h"
 
 struct route; /* queue/route.h */
@@ -36,6 +38,11 @@ struct admin_ops {
 	PARKS int (*status)(void *ctx, struct buf *ret_json, err *e);
 	/* The settings in force; valid until the next park. */
 	const struct settings *(*settings)(void *ctx);
+	const struct queue_clock *(*queue_clock)(void *ctx);
+	/* The destination (0: each) does not rest any longer. */
+	void (*queue_wake)(void *ctx, uint64_t lane);
+	/* 1 and the state of a destination, 0: not known. */
+	int (*queue_lane)(void *ctx, uint64_t lane, struct schedule_lane_info *ret);
 	/* Told of every call that was not only a look, after it ended. subject: its first parameter. */
 	void (*audit)(void *ctx, const char *method, slice subject, uint32_t uid, enum err_kind result);
 };

@@ -90,6 +90,10 @@ static int status(struct admin_call *c, err *e)
 		name, ADMIN_TEXTS, required                                                                  \
 	}
 
+#define CHANGE                                                                                               \
+	TEXTS("ids", false), FLAG("all"), MAY("domain"), MAY("sender"), MAY("after"),                        \
+		FLAG("dry_run")
+
 #define ROUTE                                                                                                \
 	MAY("domain"), MAY("sender"), MAY("sender_domain"), MAY("account"), MAY("tls"), MAY("user"),         \
 		MAY("password"), MAY("mechanism"), FLAG("fallback"), FLAG("insecure"), FLAG("clear_ok"),     \
@@ -130,6 +134,16 @@ static const struct row {
 	{{"route.add", false, true, PARAMS(TEXT("host"), ROUTE)}, admin_route_add},
 	{{"route.test", false, true, PARAMS(TEXT("route"), ROUTE)}, admin_route_test},
 	{{"route.remove", false, true, PARAMS(TEXT("route"), FLAG("dry_run"))}, admin_route_remove},
+	{{"queue.list", false, false, PARAMS(MAY("after"), COUNT("limit"), MAY("domain"), MAY("sender"), MAY("recipient"),
+		MAY("state"))}, admin_queue_list},
+	{{"queue.show", false, false, PARAMS(TEXT("id"))}, admin_queue_show},
+	{{"queue.retry", false, true, PARAMS(CHANGE)}, admin_queue_retry},
+	{{"queue.hold", false, true, PARAMS(CHANGE)}, admin_queue_hold},
+	{{"queue.release", false, true, PARAMS(CHANGE)}, admin_queue_release},
+	{{"queue.drop", false, true, PARAMS(CHANGE)}, admin_queue_drop},
+	{{"queue.bounce", false, true, PARAMS(CHANGE, MAY("reason"))}, admin_queue_bounce},
+	{{"queue.shape", false, false, PARAMS(COUNT("limit"))}, admin_queue_shape},
+	{{"trace", false, false, PARAMS(TEXT("what"), COUNT("since"), COUNT("limit"))}, admin_trace},
 	/* clang-format on */
 };
 

@@ -466,8 +466,7 @@ static int show_content(struct admin_call *c, struct store_blob *blob, err *e)
 		if (!mail_header_find(slice_make(text, n), fields[i].field, &f))
 			continue;
 		slice words = mail_words_decoded(c->arena, mail_header_unfolded(c->arena, f.value));
-		queue_put_words(c->result, fields[i].name,
-			slice_sub(words, 0, utf8_cut(words, SHOW_WORDS)));
+		queue_put_words(c->result, fields[i].name, slice_sub(words, 0, utf8_cut(words, SHOW_WORDS)));
 	}
 	return 0;
 }

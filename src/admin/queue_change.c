@@ -30,9 +30,9 @@ struct change {
 	uint64_t lanes[CHANGE_LANES];
 	size_t lanes_n;
 	/* the walk */
-	uint8_t at[16];         /* under work, or where to go on */
-	bool open, one, end;    /* open: some of its recipients were seen; one: no other message */
-	uint32_t fit, of;       /* its recipients that are meant, and all */
+	uint8_t at[16];      /* under work, or where to go on */
+	bool open, one, end; /* open: some of its recipients were seen; one: no other message */
+	uint32_t fit, of;    /* its recipients that are meant, and all */
 	size_t looked;
 	/* done */
 	uint64_t messages, recipients;

@@ -144,7 +144,8 @@ static void range(struct trace *t, uint64_t from_ms, uint64_t to_ms)
 }
 
 /* The newest `most` messages that fit, oldest first, at the end of ret. */
-static int find(struct trace *t, uint64_t since_ms, uint64_t now_ms, uint8_t (*ret)[16], size_t *ret_n, err *e)
+static int find(
+	struct trace *t, uint64_t since_ms, uint64_t now_ms, uint8_t (*ret)[16], size_t *ret_n, err *e)
 {
 	size_t all = t->most, n = 0;
 	uint64_t step = TRACE_FIRST_MS, to = UINT64_MAX >> 16, from = now_ms > step ? now_ms - step : 0;
@@ -259,8 +260,7 @@ static int tell(struct trace *t, uint8_t (*ids)[16], size_t n, err *e)
 int admin_trace(struct admin_call *c, err *e)
 {
 	uint64_t limit = admin_param_number(c, "limit", TRACE_DEFAULT),
-		 since = admin_param_number(c, "since", TRACE_SINCE),
-		 now = (uint64_t)clock_wall_us() / 1000;
+		 since = admin_param_number(c, "since", TRACE_SINCE), now = (uint64_t)clock_wall_us() / 1000;
 	struct trace *t = arena_new_1(c->arena, struct trace);
 	slice what = slice_trim(admin_param_text(c, "what"));
 	size_t n = 0;

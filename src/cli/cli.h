@@ -44,6 +44,26 @@ enum cli_option {
 	OPT_DEV_USER,
 	OPT_DEV_BASE_PORT,
 	OPT_DEV_KEEP,
+	OPT_FOR_DOMAIN,
+	OPT_FOR_SENDER,
+	OPT_FOR_SENDER_DOMAIN,
+	OPT_FOR_ACCOUNT,
+	OPT_TLS,
+	OPT_ROUTE_USER,
+	OPT_MECHANISM,
+	OPT_FALLBACK,
+	OPT_INSECURE,
+	OPT_CLEAR_OK,
+	OPT_SOURCE,
+	OPT_TO_DOMAIN,
+	OPT_SENDER,
+	OPT_RECIPIENT,
+	OPT_STATE,
+	OPT_LIMIT,
+	OPT_WHOLE,
+	OPT_ALL,
+	OPT_REASON,
+	OPT_SINCE,
 	OPT_COUNT /* at most 64 */
 };
 #define OPT(name)  (UINT64_C(1) << OPT_##name)
@@ -57,6 +77,8 @@ enum cli_send { /* what an option becomes in the request */
 	SEND_FALSE,
 	SEND_TEXTS, /* may be repeated */
 	SEND_EMPTY, /* an empty list */
+	SEND_NUMBER,
+	SEND_SECONDS, /* 2d */
 };
 
 struct cli_option_info {
@@ -140,7 +162,22 @@ int cli_call(struct cli *c, const char *method, json_t *params, json_t **ret);
 int cli_call_quiet(struct cli *c, const char *method, json_t *params, json_t **ret, err *e);
 void cli_disconnect(struct cli *c);
 
+/* when.c: times of answers, "2026-03-01T12:00:00Z", as this machine's clock on the wall has them. */
+struct cli_when {
+	bool known;
+	int64_t unix_s;
+	char clock[16]; /* "14:03:07" */
+	char day[24];   /* "Tue 24 Nov 2026" */
+	char brief[24]; /* "Nov 24 14:03" */
+};
+struct cli_when cli_when(const json_t *text);
+
 /* show.c */
+/* A member of an object; "" and 0 when it is not there. */
+const char *cli_text(const json_t *object, const char *key);
+long long cli_number(const json_t *object, const char *key);
+/* Appends a text of strangers: the terminal sees no control bytes. */
+void cli_text_add(struct buf *out, const char *text);
 void cli_show_json(json_t *value); /* one line on stdout */
 void cli_show_rows(json_t *rows, const struct cli_column *columns);
 void cli_show_object(const json_t *object);
@@ -153,10 +190,21 @@ int cli_password(struct cli *c, char out[CLI_PASSWORD]);
 /* Asks on the terminal. 0: yes; 1: no; EX_USAGE: nobody to ask. It says why. */
 int cli_confirm(struct cli *c, const char *question);
 
+/* method.c: the request that words and options make; 0, or an exit code. */
+int cli_params(struct cli *c, json_t **ret);
+void cli_result(const struct cli *c, json_t *result); /* as JSON, as `done`, or all members */
+
 /* The commands' own code. */
 int cli_method(struct cli *c);         /* method.c: all that only call a method */
 int cli_method_account(struct cli *c); /* the same with a password */
 int cli_remove(struct cli *c);
+int cli_route_add(struct cli *c); /* route.c */
+int cli_route_test(struct cli *c);
+int cli_queue_list(struct cli *c); /* queue.c */
+int cli_queue_show(struct cli *c);
+int cli_queue_change(struct cli *c);
+int cli_queue_shape(struct cli *c);
+int cli_trace(struct cli *c); /* trace.c */
 int cli_status(struct cli *c);
 int cli_version(struct cli *c);
 int cli_config_check(struct cli *c);

@@ -18,6 +18,16 @@ static int option_param(struct cli *c, json_t *params, enum cli_option o, const 
 			return cli_fail(c, EX_USAGE, "usage", "--%s: %s", info->name, e.text);
 		json_object_set_new(params, info->param, json_integer((json_int_t)bytes));
 		break;
+	case SEND_NUMBER:
+		if (!slice_to_u64(slice_of(value), INT32_MAX, &bytes))
+			return cli_fail(c, EX_USAGE, "usage", "--%s: \"%s\" is no number", info->name, value);
+		json_object_set_new(params, info->param, json_integer((json_int_t)bytes));
+		break;
+	case SEND_SECONDS:
+		if (settings_duration_parse(slice_of(value), &bytes, &e) < 0)
+			return cli_fail(c, EX_USAGE, "usage", "--%s: %s", info->name, e.text);
+		json_object_set_new(params, info->param, json_integer((json_int_t)(bytes / 1000)));
+		break;
 	case SEND_TRUE:
 	case SEND_FALSE:
 		if (json_object_get(params, info->param))

@@ -40,9 +40,21 @@ void cli_duration_text(uint64_t seconds, char out[32])
 		snprintf(out, 32, "%llus", s);
 }
 
+const char *cli_text(const json_t *object, const char *key)
+{
+	const char *text = json_string_value(json_object_get(object, key));
+
+	return text ? text : "";
+}
+
+long long cli_number(const json_t *object, const char *key)
+{
+	return (long long)json_integer_value(json_object_get(object, key));
+}
+
 /* Texts come from the store, where strangers can put what they like (names): the terminal sees no control
  * bytes. */
-static void text_add(struct buf *out, const char *text)
+void cli_text_add(struct buf *out, const char *text)
 {
 	for (; *text; text++)
 		buf_add_c(out, (unsigned char)*text < 32 || *text == 127 ? '?' : *text);
@@ -54,7 +66,7 @@ static void value_text(const json_t *v, bool size, struct buf *out)
 
 	switch (json_typeof(v)) {
 	case JSON_STRING:
-		text_add(out, json_string_value(v));
+		cli_text_add(out, json_string_value(v));
 		break;
 	case JSON_INTEGER:
 		snprintf(text, sizeof text, "%lld", (long long)json_integer_value(v));
@@ -71,7 +83,7 @@ static void value_text(const json_t *v, bool size, struct buf *out)
 			if (i)
 				buf_addz(out, ",");
 			if (json_is_string(json_array_get(v, i)))
-				text_add(out, json_string_value(json_array_get(v, i)));
+				cli_text_add(out, json_string_value(json_array_get(v, i)));
 		}
 		break;
 	case JSON_OBJECT:

@@ -50,6 +50,34 @@ const struct cli_option_info cli_options[OPT_COUNT] = {
 	[OPT_DEV_BASE_PORT] = {"base-port", 0, "N", SEND_NOTHING, NULL,
 		"Each service listens at this plus its standard port: 10000 gives 10025, 10143 and so on."},
 	[OPT_DEV_KEEP] = {"keep", 0, NULL, SEND_NOTHING, NULL, "Keep the folder when it ends."},
+	[OPT_FOR_DOMAIN] = {"for-domain", 0, "DOMAIN", SEND_TEXT, "domain",
+		"For mail to recipients in this domain; .DOMAIN holds for it and everything below it."},
+	[OPT_FOR_SENDER] = {"for-sender", 0, "ADDRESS", SEND_TEXT, "sender", "For mail from this address."},
+	[OPT_FOR_SENDER_DOMAIN] = {"for-sender-domain", 0, "DOMAIN", SEND_TEXT, "sender_domain",
+		"For mail from addresses in this domain; .DOMAIN holds for it and everything below it."},
+	[OPT_FOR_ACCOUNT] = {"for-account", 0, "ACCOUNT", SEND_TEXT, "account", "For mail that this account hands in."},
+	[OPT_TLS] = {"tls", 0, "HOW", SEND_TEXT, "tls",
+		"Encryption: none, may (when the host offers it), starttls (or not at all), implicit (from the first byte). "
+		"Without this: implicit at port 465, else starttls with a user name and may without one."},
+	[OPT_ROUTE_USER] = {"user", 0, "NAME", SEND_TEXT, "user", "Log in at the host under this name; the password is asked for."},
+	[OPT_MECHANISM] = {"mechanism", 0, "HOW", SEND_TEXT, "mechanism",
+		"How to log in: plain, login, scram-sha-256, or any of those that the host offers, the best first."},
+	[OPT_FALLBACK] = {"fallback", 0, NULL, SEND_TRUE, "fallback",
+		"Try the recipients' own servers first, and take the smart host only when none of them can be reached."},
+	[OPT_INSECURE] = {"insecure", 0, NULL, SEND_TRUE, "insecure", "Accept any certificate of the smart host."},
+	[OPT_CLEAR_OK] = {"clear-ok", 0, NULL, SEND_TRUE, "clear_ok",
+		"Send the password without TLS when there is none; for a host on your own net."},
+	[OPT_SOURCE] = {"source", 0, "IP", SEND_TEXT, "source", "Connect from this local address."},
+	[OPT_TO_DOMAIN] = {"domain", 0, "DOMAIN", SEND_TEXT, "domain", "Only what goes to this domain."},
+	[OPT_SENDER] = {"sender", 0, "ADDRESS", SEND_TEXT, "sender", "Only what this address sent; <> for reports."},
+	[OPT_RECIPIENT] = {"recipient", 0, "ADDRESS", SEND_TEXT, "recipient", "Only what goes to this address."},
+	[OPT_STATE] = {"state", 0, "STATE", SEND_TEXT, "state",
+		"Only recipients that are waiting, held, delivered, relayed or failed; of the last three the sender is still to be told."},
+	[OPT_LIMIT] = {"limit", 0, "N", SEND_NUMBER, "limit", "At most so many."},
+	[OPT_WHOLE] = {"all", 0, NULL, SEND_NOTHING, NULL, "However many there are."},
+	[OPT_ALL] = {"all", 0, NULL, SEND_TRUE, "all", "All messages of the queue."},
+	[OPT_REASON] = {"reason", 0, "TEXT", SEND_TEXT, "reason", "What the senders are told."},
+	[OPT_SINCE] = {"since", 0, "TIME", SEND_SECONDS, "since", "Only messages that came within this time, like 2d; 7d without this."},
 };
 
 static const struct cli_column domain_columns[] = {
@@ -61,6 +89,11 @@ static const struct cli_column alias_columns[] = {{"alias", "ALIAS"}, {"targets"
 static const struct cli_column mailbox_columns[] = {
 	{"messages", "MESSAGES"}, {"unseen", "UNSEEN"}, {"bytes", "SIZE", true}, {"use", "USE"},
 	{"subscribed", "SUBSCRIBED"}, {"mailbox", "MAILBOX"}, {0}};
+
+static const struct cli_column route_columns[] = {
+	{"id", "ID"}, {"for", "FOR"}, {"to", "TO"}, {"tls", "TLS"}, {"user", "USER"}, {"fallback", "FALLBACK"}, {0}};
+#define ROUTE_OPTIONS \
+	(OPT(TLS) | OPT(ROUTE_USER) | OPT(PASSWORD_STDIN) | OPT(MECHANISM) | OPT(INSECURE) | OPT(CLEAR_OK) | OPT(SOURCE))
 
 const struct cli_command cli_commands[] = {
 	{.noun = "run", .args = "", RUN(cli_run),
@@ -128,6 +161,51 @@ const struct cli_command cli_commands[] = {
 	{.noun = "mailbox", .verb = "remove", .args = "ACCOUNT PATH", .params = "account mailbox", .min = 2, .max = 2,
 		RUN(cli_remove), .method = "mailbox.remove", .done = "removed mailbox", .options = OPT(YES) | OPT(DRY_RUN),
 		.help = "Remove a mailbox and the messages that lie in it."},
+
+	{.noun = "route", .verb = "list", .args = "", RUN(cli_method), .method = "route.list", .list = "routes",
+		.columns = route_columns,
+		.help = "List the routes in the order in which they are tried. Mail without any goes straight to the recipients' servers."},
+	{.noun = "route", .verb = "show", .args = "ID", .params = "route", .min = 1, .max = 1, RUN(cli_method),
+		.method = "route.show", .help = "Show one route."},
+	{.noun = "route", .verb = "add", .args = "HOST[:PORT]", .params = "host", .min = 1, .max = 1, RUN(cli_route_add),
+		.method = "route.add", .done = "added route",
+		.options = ROUTE_OPTIONS | OPT(FOR_DOMAIN) | OPT(FOR_SENDER) | OPT(FOR_SENDER_DOMAIN) | OPT(FOR_ACCOUNT) | OPT(FALLBACK),
+		.help = "Send mail by way of a smart host: what one of the options names, or else all of it. "
+			"The word direct in place of the host makes an exception, which goes straight."},
+	{.noun = "route", .verb = "test", .args = "ID|HOST[:PORT]", .params = "route", .min = 1, .max = 1, RUN(cli_route_test),
+		.method = "route.test", .options = ROUTE_OPTIONS,
+		.help = "Connect and log in as for a message, and show the dialogue. Exits 0 when the host is ready for mail, 1 when not."},
+	{.noun = "route", .verb = "remove", .args = "ID", .params = "route", .min = 1, .max = 1, RUN(cli_remove),
+		.method = "route.remove", .done = "removed route", .options = OPT(YES) | OPT(DRY_RUN),
+		.help = "Remove a route and its password."},
+
+	{.noun = "queue", .verb = "list", .args = "", RUN(cli_queue_list), .method = "queue.list",
+		.options = OPT(TO_DOMAIN) | OPT(SENDER) | OPT(RECIPIENT) | OPT(STATE) | OPT(LIMIT) | OPT(WHOLE),
+		.help = "List what waits to be sent, the oldest first."},
+	{.noun = "queue", .verb = "show", .args = "ID", .params = "id", .min = 1, .max = 1, RUN(cli_queue_show),
+		.method = "queue.show", .help = "Show one message; the first characters of its id are enough."},
+	{.noun = "queue", .verb = "retry", .args = "[ID...]", .params = "ids...", .max = CLI_WORDS, RUN(cli_queue_change),
+		.method = "queue.retry", .done = "to be tried now", .options = OPT(ALL) | OPT(TO_DOMAIN) | OPT(SENDER) | OPT(DRY_RUN),
+		.help = "Try messages again at once, also where a server had a rest."},
+	{.noun = "queue", .verb = "hold", .args = "[ID...]", .params = "ids...", .max = CLI_WORDS, RUN(cli_queue_change),
+		.method = "queue.hold", .done = "held", .options = OPT(ALL) | OPT(TO_DOMAIN) | OPT(SENDER) | OPT(DRY_RUN),
+		.help = "Keep messages until they are released; they do not expire meanwhile."},
+	{.noun = "queue", .verb = "release", .args = "[ID...]", .params = "ids...", .max = CLI_WORDS, RUN(cli_queue_change),
+		.method = "queue.release", .done = "released", .options = OPT(ALL) | OPT(TO_DOMAIN) | OPT(SENDER) | OPT(DRY_RUN),
+		.help = "Send what was held."},
+	{.noun = "queue", .verb = "drop", .args = "[ID...]", .params = "ids...", .max = CLI_WORDS, RUN(cli_queue_change),
+		.method = "queue.drop", .done = "dropped",
+		.options = OPT(ALL) | OPT(TO_DOMAIN) | OPT(SENDER) | OPT(YES) | OPT(DRY_RUN),
+		.help = "Remove messages without a word to anybody."},
+	{.noun = "queue", .verb = "bounce", .args = "[ID...]", .params = "ids...", .max = CLI_WORDS, RUN(cli_queue_change),
+		.method = "queue.bounce", .done = "given up",
+		.options = OPT(ALL) | OPT(TO_DOMAIN) | OPT(SENDER) | OPT(REASON) | OPT(YES) | OPT(DRY_RUN),
+		.help = "Give messages up now and tell their senders."},
+	{.noun = "queue", .verb = "shape", .args = "", RUN(cli_queue_shape), .method = "queue.shape", .options = OPT(LIMIT),
+		.help = "Show where most is waiting to go, and for how many minutes."},
+	{.noun = "trace", .args = "WHAT", .params = "what", .min = 1, .max = 1, RUN(cli_trace), .method = "trace",
+		.options = OPT(SINCE) | OPT(LIMIT),
+		.help = "Tell what became of messages: WHAT is an id (or its first 6 characters), an address, a Message-ID or an IP address."},
 
 	{.noun = "config", .verb = "check", .args = "", RUN(cli_config_check),
 		.help = "Read the configuration file and report every mistake. Exits 78 when there is one."},

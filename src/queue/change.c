@@ -102,7 +102,7 @@ static int change_message(struct store_tx *tx, struct change_job *j, err *e)
 		struct queue_found *f = &all[i];
 		bool fits =
 			(f->r.state == QUEUE_HELD && a->held) || (f->r.state == QUEUE_WAITING && a->waiting);
-		if (!fits || (j->domain.n && !slice_eq(f->r.domain, j->domain)))
+		if (!fits || (j->domain.n && !queue_recipient_in(&f->r, j->domain)))
 			continue;
 		if (change_one(tx, j, &m, all, n, f, e) < 0)
 			return -1;

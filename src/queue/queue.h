@@ -69,7 +69,13 @@ int queue_recipients(struct store_snap *snap, struct arena *a, const uint8_t id[
  * false. */
 int queue_each(struct store_snap *snap, const uint8_t after[16],
 	bool (*see)(void *arg, const uint8_t id[16], const struct queue_message *m), void *arg, err *e);
+/* The same for each recipient's row, by message and lane, from the id `from` on (NULL: from the first). */
+int queue_each_recipient(struct store_snap *snap, const uint8_t from[16],
+	bool (*see)(void *arg, const uint8_t id[16], uint64_t lane, const struct queue_recipient *r),
+	void *arg, err *e);
 int queue_count(struct store_snap *snap, struct queue_counters *ret, err *e);
+/* The lowest and the highest id that begin with such a prefix; false: it is none. */
+bool queue_id_range(slice prefix, uint8_t ret_low[16], uint8_t ret_high[16]);
 /*
  * The id that a prefix of its 26 characters means. 1; 0: none; 2: several (ret is the first).
  */

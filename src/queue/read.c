@@ -43,6 +43,39 @@ int queue_each(struct store_snap *snap, const uint8_t after[16],
 	return rc < 0 ? -1 : 0;
 }
 
+int queue_each_recipient(struct store_snap *snap, const uint8_t from[16],
+	bool (*see)(void *arg, const uint8_t id[16], uint64_t lane, const struct queue_recipient *r),
+	void *arg, err *e)
+{
+	static const uint8_t none[16];
+	char kb[QUEUE_KEY_MAX], fb[QUEUE_KEY_MAX];
+	struct store_scan sc;
+	slice prefix = queue_key_recipients(kb, none), start = queue_key_recipients(fb, from ? from : none),
+	      k, v;
+	uint8_t id[16];
+	uint64_t lane;
+	uint32_t n;
+	prefix.n -= sizeof none; /* all messages' */
+	if (store_scan_open(snap, prefix, &sc, e) < 0)
+		return -1;
+	int rc = store_scan_seek(&sc, start, &k, &v, e);
+	for (; rc == 1; rc = store_scan_next(&sc, &k, &v, e)) {
+		struct queue_recipient r;
+		if (!queue_key_recipient_read(k, id, &lane, &n)) {
+			rc = err_set(e, ERR_CORRUPT, "a key of the queue is malformed");
+			break;
+		}
+		if (queue_recipient_decode(v, &r, e) < 0) {
+			rc = -1;
+			break;
+		}
+		if (!see(arg, id, lane, &r))
+			break;
+	}
+	store_scan_close(&sc);
+	return rc < 0 ? -1 : 0;
+}
+
 int queue_count(struct store_snap *snap, struct queue_counters *ret, err *e)
 {
 	char kb[QUEUE_KEY_MAX];
@@ -67,8 +100,7 @@ int queue_mark_read(struct store_snap *snap, struct queue_mark *ret, err *e)
 
 /* ---- ids as people type them ---- */
 
-/* The lowest and highest id that begin with the prefix. */
-static bool id_range(slice prefix, uint8_t low[16], uint8_t high[16])
+bool queue_id_range(slice prefix, uint8_t low[16], uint8_t high[16])
 {
 	char text[27];
 	if (prefix.n == 0 || prefix.n > 26)
@@ -103,7 +135,7 @@ int queue_find(struct store_snap *snap, slice prefix, uint8_t ret_id[16], err *e
 	struct found f = {.n = 0};
 	struct queue_message m;
 	uint8_t low[16];
-	if (!id_range(prefix, low, f.high))
+	if (!queue_id_range(prefix, low, f.high))
 		return 0;
 	int rc = queue_get(snap, low, &m, e);
 	if (rc < 0)

@@ -46,6 +46,14 @@ uint64_t queue_lane(slice domain)
 	return domain.n && h == 0 ? 1 : h;
 }
 
+bool queue_recipient_in(const struct queue_recipient *r, slice domain)
+{
+	if (r->domain.n)
+		return slice_eq(r->domain, domain);
+	ptrdiff_t at = slice_rfind_c(r->address, '@');
+	return at >= 0 && slice_ieq(slice_skip(r->address, (size_t)at + 1), domain);
+}
+
 slice queue_key_counters(char out[QUEUE_KEY_MAX])
 {
 	struct key_out k = key(out, K_COUNTERS);

@@ -99,6 +99,9 @@ static inline uint8_t queue_rank(int8_t priority, bool retry)
  */
 uint64_t queue_lane(slice domain);
 
+/* Whether it is in this domain (canonical), be it elsewhere or here. */
+bool queue_recipient_in(const struct queue_recipient *r, slice domain);
+
 slice queue_key_counters(char out[QUEUE_KEY_MAX]);
 slice queue_key_message(char out[QUEUE_KEY_MAX], const uint8_t id[16]);
 slice queue_key_messages(char out[QUEUE_KEY_MAX]);                         /* prefix of all */

@@ -751,7 +751,9 @@ static void test_command_line(void **state)
 		[SEND_TRUE] = ADMIN_BOOL,
 		[SEND_FALSE] = ADMIN_BOOL,
 		[SEND_TEXTS] = ADMIN_TEXTS,
-		[SEND_EMPTY] = ADMIN_TEXTS};
+		[SEND_EMPTY] = ADMIN_TEXTS,
+		[SEND_NUMBER] = ADMIN_NUMBER,
+		[SEND_SECONDS] = ADMIN_NUMBER};
 
 	for (size_t i = 0; i < cli_commands_n; i++) {
 		const struct cli_command *cmd = &cli_commands[i];

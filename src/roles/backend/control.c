@@ -1,7 +1,7 @@
 /* What `auth` and the control socket ask of the store. */
 #include "admin/admin.h"
 #include "base/log.h"
-#include "roles/backend/backend.h"
+#include "roles/backend/queue.h"
 #include <stdlib.h>
 
 #define SECRET_MS     30000
@@ -89,6 +89,21 @@ static void on_audit(void *ctx, const char *method, slice subject, uint32_t uid,
 		F_U64("uid", uid), F_STR("result", result == ERR_NONE ? "done" : err_kind_name(result)));
 }
 
+static const struct queue_clock *on_queue_clock(void *ctx)
+{
+	return back_queue_clock(ctx);
+}
+
+static void on_queue_wake(void *ctx, uint64_t lane)
+{
+	back_queue_wake(ctx, lane);
+}
+
+static int on_queue_lane(void *ctx, uint64_t lane, struct schedule_lane_info *ret)
+{
+	return schedule_lane(((struct backend *)ctx)->queue->plan, lane, ret);
+}
+
 static const struct admin_ops admin_ops = {
 	.secret_set = on_secret_set,
 	.secret_remove = on_secret_remove,
@@ -98,6 +113,9 @@ static const struct admin_ops admin_ops = {
 	.routes_changed = back_routes_changed,
 	.status = on_status,
 	.settings = on_settings,
+	.queue_clock = on_queue_clock,
+	.queue_wake = on_queue_wake,
+	.queue_lane = on_queue_lane,
 	.audit = on_audit,
 };
 

@@ -29,7 +29,7 @@ static int route_params(struct cli *c, json_t **ret)
 
 int cli_route_add(struct cli *c)
 {
-	json_t *params, *result;
+	json_t *params, *result = NULL;
 	int rc = route_params(c, &params);
 
 	if (rc == 0)
@@ -56,7 +56,7 @@ static void text_print(const char *text)
 
 int cli_route_test(struct cli *c)
 {
-	json_t *params, *result;
+	json_t *params, *result = NULL;
 	int rc = route_params(c, &params);
 
 	if (rc == 0)

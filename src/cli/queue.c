@@ -115,20 +115,27 @@ static void message_print(const json_t *m)
 struct listing {
 	struct cli *c;
 	size_t wanted, shown;
-	json_t *all, *total, *next; /* all: only for JSON */
+	json_t *total, *next;
 };
 
+/* A queue may be long: rows are printed as they come, JSON too. */
 static void page_take(struct listing *l, json_t *page)
 {
 	json_t *rows = json_object_get(page, "messages");
 
-	for (size_t i = 0; i < json_array_size(rows) && !l->c->json; i++) {
-		if (l->shown + i == 0)
-			printf("%-26s %8s  %-12s  %s\n", "ID", "SIZE", "CAME", "SENDER");
-		message_print(json_array_get(rows, i));
+	if (l->c->json && !l->total)
+		fputs("{\"result\":{\"messages\":[", stdout);
+	else if (!l->c->json && l->shown == 0 && json_array_size(rows))
+		printf("%-26s %8s  %-12s  %s\n", "ID", "SIZE", "CAME", "SENDER");
+	for (size_t i = 0; i < json_array_size(rows); i++) {
+		if (!l->c->json) {
+			message_print(json_array_get(rows, i));
+			continue;
+		}
+		if (l->shown + i)
+			putchar(',');
+		json_dumpf(json_array_get(rows, i), stdout, JSON_COMPACT);
 	}
-	if (l->c->json)
-		json_array_extend(l->all, rows);
 	l->shown += json_array_size(rows);
 	json_decref(l->total);
 	json_decref(l->next);
@@ -154,6 +161,15 @@ static int pages_take(struct listing *l, json_t *params)
 	return rc;
 }
 
+static void list_end_json(const struct listing *l)
+{
+	fputs("],\"total\":", stdout);
+	json_dumpf(l->total, stdout, JSON_COMPACT);
+	if (l->next)
+		printf(",\"next\":\"%s\"", json_string_value(l->next));
+	fputs("}}\n", stdout);
+}
+
 static void list_end(const struct listing *l)
 {
 	long long messages = cli_number(l->total, "messages"),
@@ -175,29 +191,22 @@ static void list_end(const struct listing *l)
 
 int cli_queue_list(struct cli *c)
 {
-	struct listing l = {.c = c, .wanted = LIST_DEFAULT, .all = json_array()};
+	bool whole = cli_has(c, OPT_WHOLE) || c->json;
+	struct listing l = {.c = c, .wanted = whole ? SIZE_MAX : LIST_DEFAULT};
 	json_t *params;
 	int rc = cli_params(c, &params);
 
-	if (rc == 0) {
-		const json_t *limit = json_object_get(params, "limit");
-		if (limit)
-			l.wanted = (size_t)json_integer_value(limit);
-		if (cli_has(c, OPT_WHOLE))
-			l.wanted = SIZE_MAX;
-		rc = pages_take(&l, params);
-		json_decref(params);
-	}
-	if (rc == 0 && c->json) {
-		json_t *o = json_pack("{s:{s:O, s:O}}", "result", "messages", l.all, "total", l.total);
-		if (l.next)
-			json_object_set(json_object_get(o, "result"), "next", l.next);
-		cli_show_json(o);
-		json_decref(o);
-	} else if (rc == 0) {
+	if (rc != 0)
+		return rc;
+	const json_t *limit = json_object_get(params, "limit");
+	if (limit)
+		l.wanted = (size_t)json_integer_value(limit);
+	rc = pages_take(&l, params);
+	json_decref(params);
+	if (rc == 0 && c->json)
+		list_end_json(&l);
+	else if (rc == 0)
 		list_end(&l);
-	}
-	json_decref(l.all);
 	json_decref(l.total);
 	json_decref(l.next);
 	return rc;
@@ -243,7 +252,7 @@ static void show_print(const json_t *m)
 	}
 	printf("%-14s %s\n", "size", size);
 	printf("%-14s %s\n", "came", cli_when(json_object_get(m, "arrival")).brief);
-	printf("%-14s %s\n", "given up", cli_when(json_object_get(m, "expires")).brief);
+	printf("%-14s %s\n", "tried until", cli_when(json_object_get(m, "expires")).brief);
 	if (cli_number(m, "priority"))
 		printf("%-14s %lld\n", "priority", cli_number(m, "priority"));
 	const json_t *flags = json_object_get(m, "flags");

@@ -181,7 +181,7 @@ const struct cli_command cli_commands[] = {
 
 	{.noun = "queue", .verb = "list", .args = "", RUN(cli_queue_list), .method = "queue.list",
 		.options = OPT(TO_DOMAIN) | OPT(SENDER) | OPT(RECIPIENT) | OPT(STATE) | OPT(LIMIT) | OPT(WHOLE),
-		.help = "List what waits to be sent, the oldest first."},
+		.help = "List what waits to be sent, the oldest first: 100 messages unless --all or --limit says otherwise, with --json all."},
 	{.noun = "queue", .verb = "show", .args = "ID", .params = "id", .min = 1, .max = 1, RUN(cli_queue_show),
 		.method = "queue.show", .help = "Show one message; the first characters of its id are enough."},
 	{.noun = "queue", .verb = "retry", .args = "[ID...]", .params = "ids...", .max = CLI_WORDS, RUN(cli_queue_change),

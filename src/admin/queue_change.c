@@ -28,7 +28,7 @@ struct change {
 	uint8_t ids[QUEUE_CHANGE_MOST][16];
 	size_t n, rows;
 	uint64_t lanes[CHANGE_LANES];
-	size_t lanes_n;
+	size_t lanes_n, lanes_before; /* before: without the message under work */
 	/* the walk */
 	uint8_t at[16];      /* under work, or where to go on */
 	bool open, one, end; /* open: some of its recipients were seen; one: no other message */
@@ -42,8 +42,10 @@ struct change {
 
 static void lane_keep(struct change *g, uint64_t lane)
 {
-	if (g->lanes_n && g->lanes[g->lanes_n - 1] == lane)
-		return; /* recipients come by lane */
+	for (size_t i = g->lanes_n; i > 0; i--) {
+		if (g->lanes[i - 1] == lane)
+			return;
+	}
 	if (g->lanes_n < CHANGE_LANES)
 		g->lanes[g->lanes_n++] = lane;
 }
@@ -94,8 +96,10 @@ static void message_end(struct change *g)
 
 	g->open = false;
 	if (g->fit == 0 || (g->want.has_sender && (queue_get(&g->snap, g->at, &m, NULL) != 1 ||
-							  !queue_want_message(&g->want, &m))))
+							  !queue_want_message(&g->want, &m)))) {
+		g->lanes_n = g->lanes_before;
 		return;
+	}
 	memcpy(g->ids[g->n++], g->at, sizeof g->at);
 	g->rows += g->of;
 	g->messages++;
@@ -113,6 +117,7 @@ static bool message_begin(struct change *g, const uint8_t id[16])
 	g->end = !full(g);
 	g->open = g->end;
 	g->fit = g->of = 0;
+	g->lanes_before = g->lanes_n;
 	return g->open;
 }
 

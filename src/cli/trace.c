@@ -196,7 +196,7 @@ static void trace_print(const struct cli *c, const json_t *result)
 	if (json_array_size(events) == 0)
 		fprintf(stderr, "nothing is known of \"%s\"; older things: --since 30d\n", c->words[0]);
 	else if (json_is_true(json_object_get(result, "more")))
-		fprintf(stderr, "there is more; see --limit and --since\n");
+		fprintf(stderr, "there may be more; see --limit and --since\n");
 }
 
 int cli_trace(struct cli *c)

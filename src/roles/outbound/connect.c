@@ -72,7 +72,7 @@ static bool make_conn(struct outbound *o, const struct out_want *want, struct ou
 		.end_ms = ms,
 		.dialogue = note_greeting,
 		.arg = c};
-	if (tls != SMTP_TLS_NONE) {
+	if (tls != SMTP_TLS_NONE || want->user.n > 0) { /* a log-in may need OpenSSL's hashes, too */
 		c->config.tls_context = out_tls(o, want->kind.demand, e);
 		if (!c->config.tls_context) {
 			out_conn_free(c);

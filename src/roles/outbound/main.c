@@ -15,8 +15,6 @@ static int prepare(struct role_run *r, err *e)
 	struct outbound *o = r->state;
 
 	o->role = r;
-	if (tls_library_init(e) < 0)
-		return -1;
 	out_roots_open(o);
 	o->pool = out_pool_new();
 	return o->pool ? 0 : err_set(e, ERR_TEMP, "no memory");

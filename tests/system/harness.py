@@ -57,7 +57,7 @@ def shorten(value, most=600):
     return text if len(text) <= most else f"{text[:most]}... ({len(text)} characters)"
 
 
-def wait_until(truth, seconds=WAIT, what="it"):
+def wait_until(truth, seconds=WAIT, what="it", pause=0.02):
     """Polls a condition that no descriptor tells of."""
     until = time.monotonic() + seconds
     while True:
@@ -66,7 +66,7 @@ def wait_until(truth, seconds=WAIT, what="it"):
             return got
         if time.monotonic() > until:
             raise Wrong(f"{what} did not happen within {seconds} s")
-        time.sleep(0.02)
+        time.sleep(pause)
 
 
 def need(program):

@@ -29,7 +29,7 @@ class World:
 
     def __init__(self, program, config="", records=None, broken=(), **house):
         self.dir = tempfile.mkdtemp(prefix="posthouse-world-")
-        self.parts = []
+        self.parts, self.readers = [], {}
         try:
             self.certificates = Certificates(self.dir)
             self.dns = Dns({**zone(), **(records or {})}, broken)
@@ -41,9 +41,11 @@ class World:
         except BaseException:
             self.close()
             raise
-        self.used, self.letters, self.seen, self.subjects = 0, {}, {}, 0
+        self.used, self.seen, self.subjects = 0, {}, 0
 
     def close(self):
+        for t in self.readers.values():
+            t.close()
         for part in reversed(self.parts):
             part.close()
         shutil.rmtree(self.dir, ignore_errors=True)
@@ -121,7 +123,9 @@ class World:
     def inbox(self, user="alice"):
         """All messages in an INBOX, parsed; each is fetched once."""
         seen = self.seen.setdefault(user, {})
-        with self.h.imap(user, select="INBOX") as t:
+        t = self.readers.get(user) or self.readers.setdefault(user, self.h.imap(user, select="INBOX"))
+        try:
+            t.ok("NOOP")
             first = max(seen, default=0) + 1
             for r in t.fetch(f"{first}:*", "(UID BODY.PEEK[])", uid=True).values():
                 uid = int(re.search(r"UID (\d+)", " ".join(p for p in r if isinstance(p, str))).group(1))
@@ -129,6 +133,9 @@ class World:
                     body = next(p for p in r if isinstance(p, bytes))
                     seen[uid] = email.message_from_bytes(body, policy=email.policy.SMTP)
                     seen[uid].raw = body
+        except (EOFError, OSError):  # the role that held it died
+            self.readers.pop(user).close()
+            return self.inbox(user)
         return list(seen.values())
 
     def reports(self, recipient, user="alice", action=None):
@@ -141,28 +148,23 @@ class World:
         return found
 
     def wait_report(self, recipient, action, user="alice", seconds=30):
-        found = wait_until(lambda: self.reports(recipient, user, action), seconds, f"a report: {recipient} {action}")
+        found = wait_until(lambda: self.reports(recipient, user, action), seconds, f"a report: {recipient} {action}", 0.1)
         equal(len(found), 1, f"reports about {recipient}")
         return found[0]
 
 
 def report_recipients(message):
     """The fields of each recipient of a DSN; nothing when it is none."""
+    return status_blocks(message)[1:]
+
+
+def status_blocks(message):
+    """The delivery status of a DSN as a list of field tables, the first about the message."""
     if message.get_content_type() != "multipart/report":
         return []
-    for part in message.iter_parts():
-        if part.get_content_type() in ("message/delivery-status", "message/global-delivery-status"):
-            return status_blocks(part)[1:]
-    return []
-
-
-def status_blocks(part):
-    """message/delivery-status as a list of field tables, the first about the message."""
-    payload = part.get_payload()
-    if isinstance(payload, list):
-        return [b for b in payload if b.keys()]
-    text = part.get_payload(decode=True)
-    return [email.message_from_bytes(b, policy=email.policy.SMTP) for b in re.split(rb"\r?\n\r?\n", text.strip())]
+    found = re.search(rb"\r\nContent-Type: message/(?:global-)?delivery-status(?:\r\n[^\r\n]+)*\r\n\r\n(.*?)\r\n--", message.raw, re.S)
+    blocks = found.group(1).decode().strip().split("\r\n\r\n") if found else []  # RFC 6533: may be UTF-8
+    return [email.message_from_string(re.sub(r"\r\n[ \t]+", " ", b)) for b in blocks]
 
 
 def address_of(field):
@@ -181,11 +183,14 @@ def check_report(message, sender, host):
     for field in ("Date", "Message-ID", "Subject", "MIME-Version"):
         check(message[field], f"a report without {field}")
     parts = list(message.iter_parts())
-    equal([p.get_content_type() for p in parts[:2]], ["text/plain", "message/delivery-status"], "parts of a report")
-    check(parts[2].get_content_type() in ("text/rfc822-headers", "message/rfc822"), "third part", parts[2].get_content_type())
+    kinds = [p.get_content_type() for p in parts]
+    check(kinds[:2] == ["text/plain", "message/delivery-status"] and kinds[2] in ("text/rfc822-headers", "message/rfc822") or
+          kinds[:2] == ["text/plain", "message/global-delivery-status"] and kinds[2] in ("message/global-headers",
+                                                                                         "message/global"), "parts", kinds)
     check(all(p.defects == [] for p in message.walk()), "defects", [p.defects for p in message.walk()])
-    check(max(map(len, message.raw.split(b"\r\n"))) <= 998 and message.raw.isascii(), "lines or bytes of a report")
-    about = status_blocks(parts[1])
+    check(max(map(len, message.raw.split(b"\r\n"))) <= 998, "a long line in a report")
+    check(message.raw.isascii() or "global" in kinds[1], "8-bit bytes in a report")
+    about = status_blocks(message)
     equal(about[0]["Reporting-MTA"].replace(" ", ""), f"dns;{host}", "Reporting-MTA")
     for fields in about[1:]:
         check(re.fullmatch(r"[245]\.\d{1,3}\.\d{1,3}", fields["Status"].strip()), "Status", fields["Status"])

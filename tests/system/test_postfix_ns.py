@@ -378,6 +378,7 @@ def failed(place, address, mark):
     def look():
         for text in place.inbox():
             m = email.message_from_bytes(text, policy=email.policy.SMTP)
+            m.raw = text
             if any(address in (f["Final-Recipient"] or "") and f["Action"] == "failed" for f in report_recipients(m)) and \
                     mark.encode() in text:
                 return [(m, text)]

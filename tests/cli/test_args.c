@@ -64,6 +64,11 @@ static void test_good(void **state)
 			&c),
 		0);
 	assert_int_equal(c.given_n, 7);
+	assert_int_equal(parse("queue hold 01m8 01m9 --domain far.test -n", &c), 0);
+	assert_int_equal(c.words_n, 2);
+	assert_int_equal(parse("queue drop --all --yes", &c), 0);
+	assert_int_equal(parse("trace --since 2d a@b.test --limit 5", &c), 0);
+	assert_string_equal(c.values[OPT_SINCE], "2d");
 	assert_int_equal(parse("--version", &c), 0);
 	assert_string_equal(c.command->noun, "version");
 }
@@ -74,7 +79,8 @@ static void test_wrong(void **state)
 	static const char *const lines[] = {"", "nonsense", "account", "account nonsense", "account add",
 		"account add a b", "account add a --quota", "account add a --yes", "account add a --json=1",
 		"account list -y", "account list -jn", "account add a --nam x", "alias add a",
-		"domain list x", "--bogus account list", "config show --domain x"};
+		"domain list x", "--bogus account list", "config show --domain x", "queue", "queue show",
+		"queue show a b", "queue hold a --yes", "queue list a", "trace", "trace a --domain x"};
 	struct cli c;
 
 	for (size_t i = 0; i < COUNT_OF(lines); i++)
@@ -124,7 +130,8 @@ static void test_tables(void **state)
 					    !strcmp(cli_commands[i - 1].noun, cmd->noun)));
 		for (int a = 0; a < OPT_COUNT; a++) /* no two options of a command share a name */
 			for (int b = 0; b < a; b++)
-				if (cmd->options & UINT64_C(1) << a && (cmd->options | OPT_COMMON) & UINT64_C(1) << b)
+				if (cmd->options & UINT64_C(1) << a &&
+					(cmd->options | OPT_COMMON) & UINT64_C(1) << b)
 					assert_true(strcmp(cli_options[a].name, cli_options[b].name) != 0);
 	}
 	for (int a = 0; a < OPT_COUNT; a++) {

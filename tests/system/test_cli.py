@@ -11,6 +11,7 @@ import threading
 import time
 
 from harness import House, check, contains, equal, main, wait_until
+from outgoing import ZONE, World
 
 PROGRAM = ""
 USAGE, DATAERR, NOUSER, UNAVAILABLE, CONFIG = 64, 65, 67, 69, 78
@@ -439,6 +440,97 @@ def test_completion_and_man(h):
     got = h.cli("completion", "bash", text=True)
     contains(got, "complete")
     equal(subprocess.run(["bash", "-n"], input=got, text=True).returncode, 0, "bash -n")
+
+
+OUTGOING = """queue {
+	retry-min 1h
+}
+outbound {
+	port @PORT@
+	roots @ROOTS@
+}
+"""
+
+
+def test_queue_and_trace(h):
+    w = World(PROGRAM, OUTGOING)
+    try:
+        queue_and_trace(w, w.h)
+    finally:
+        w.close()
+
+
+def queue_and_trace(w, h):
+    equal(h.cli("queue", "list", text=True), "the queue is empty\n")
+    equal(shown(h, "queue", "list"), {"messages": [], "total": {"messages": 0, "recipients": 0}})
+    w.host(1)  # the others are closed
+    sent = w.submit([f"bob@d1.{ZONE}"])
+    first = w.submit([f"carol@d2.{ZONE}", f"dave@d2.{ZONE}"])
+    second = w.submit([f"eve@d3.{ZONE}"])
+    wait_until(lambda: len(w.events(sent, event="sent")) == 1 and len(w.events(first, event="deferred")) == 2
+               and len(w.events(second, event="deferred")) == 1, what="the first tries")
+
+    rows = shown(h, "queue", "list")["messages"]
+    equal([m["id"] for m in rows], [first, second])
+    equal((rows[0]["sender"], rows[0]["account"], rows[0]["recipients_total"]), ("alice@example.test", "alice@example.test", 2))
+    for r in rows[0]["recipients"]:
+        equal((r["state"], r["attempts"]), ("waiting", 1))
+        contains(r["reply"], "refused")
+        check(r["due"] > r["tried"], r)
+    text = h.cli("queue", "list", text=True)
+    for part in (first, second, f"carol@d2.{ZONE}", "next try in", "2 messages, 3 recipients"):
+        contains(text, part)
+    page = shown(h, "queue", "list", "--limit", "1")
+    equal((len(page["messages"]), page["next"]), (1, first))
+    contains(h.cli("queue", "list", "--limit", "1", text=True), "1 shown, --all shows all")
+    for words, wanted in ((("--domain", f"d3.{ZONE}"), [second]), (("--recipient", f"dave@d2.{ZONE}"), [first]),
+                          (("--sender", "alice@example.test"), [first, second]), (("--state", "held"), []),
+                          (("--sender", "<>"), [])):
+        equal([m["id"] for m in shown(h, "queue", "list", *words)["messages"]], wanted, " ".join(words))
+    refused(h, "queue", "list", "--state", "lost", code=DATAERR)
+
+    row = shown(h, "queue", "show", first)
+    equal((row["from"], row["recipients_total"], len(row["lanes"])), ("alice@example.test", 2, 1))
+    contains(h.cli("queue", "show", first, text=True), "Subject")
+    refused(h, "queue", "show", "7zzzzzzz", code=NOUSER)
+    refused(h, "queue", "show", first[:4])  # two of them
+    shape = shown(h, "queue", "shape")
+    equal((shape["total"]["total"], [d["domain"] for d in shape["destinations"]]), (3, [f"d2.{ZONE}", f"d3.{ZONE}"]))
+    contains(h.cli("queue", "shape", text=True), "TOTAL")
+
+    equal(shown(h, "queue", "hold", first, second), {"messages": 2, "recipients": 3})
+    equal([r["state"] for m in shown(h, "queue", "list")["messages"] for r in m["recipients"]], ["held"] * 3)
+    equal(shown(h, "queue", "release", "--domain", f"d3.{ZONE}"), {"messages": 1, "recipients": 1})
+    wait_until(lambda: len(w.events(second, event="deferred")) == 2, what="a try of what was released")
+    w.host(3)
+    equal(shown(h, "queue", "retry", "--all"), {"messages": 1, "recipients": 1})
+    wait_until(lambda: w.events(second, event="sent"), what="the try that was asked for")
+
+    refused(h, "queue", "bounce", first, code=USAGE)  # nobody to ask
+    equal(shown(h, "queue", "bounce", first, "--dry-run"), {"messages": 1, "recipients": 2})
+    equal(shown(h, "queue", "drop", "--domain", f"d2.{ZONE}", "--sender", "bob@example.test", "--yes"),
+          {"messages": 0, "recipients": 0})
+    contains(h.cli("queue", "bounce", first, "--yes", "--reason", "we thought better of it", text=True), "given up: 1 message")
+    report, _ = w.wait_report(f"carol@d2.{ZONE}", "failed")
+    contains(report.raw, b"we thought better of it")
+    equal(w.queue(), {})
+    third = w.submit([f"frank@d4.{ZONE}"])
+    contains(h.cli("queue", "drop", third, "--yes", text=True), "dropped: 1 message with 1 recipient")
+    equal(w.events(third)[-1]["event"], "dropped")
+    refused(h, "queue", "drop", code=DATAERR)  # which ones?
+
+    story = h.cli("trace", first, text=True)
+    for part in ("received from alice@example.test", f"put off for carol@d2.{ZONE}", f"held: dave@d2.{ZONE}",
+                 f"failed for carol@d2.{ZONE}: we thought better of it", "sender told", "next try"):
+        contains(story, part)
+    contains(h.cli("trace", sent, text=True), f"sent to bob@d1.{ZONE}: mx1.{ZONE} [127.0.1.1]")
+    equal({e["id"] for e in w.trace("ALICE@example.test")} >= {sent, first, second, third}, True)
+    equal({e["id"] for e in w.trace("127.0.1.3")}, {second})
+    equal({e["id"] for e in w.trace(w.events(sent)[0]["message_id"])}, {sent})
+    equal([e["event"] for e in w.trace(sent[:16])], [e["event"] for e in w.trace(sent)])
+    equal(w.trace("nobody@far.example"), [])
+    refused(h, "trace", "x", code=DATAERR)
+    equal(h.cli_run("trace", "a@b.test", "--since", "soon").returncode, USAGE)
 
 
 if __name__ == "__main__":

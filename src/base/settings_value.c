@@ -89,7 +89,10 @@ void settings_size_print(uint64_t bytes, struct buf *out)
 
 void settings_duration_print(uint64_t ms, struct buf *out)
 {
-	unit_print(ms, durations, COUNT_OF(durations), out);
+	if (ms == 0)
+		buf_addz(out, "0s");
+	else
+		unit_print(ms, durations, COUNT_OF(durations), out);
 }
 
 bool settings_host_check(slice text, char ret[254])

@@ -571,6 +571,7 @@ static void routes(struct fixture *f)
 {
 	struct world w;
 	json_t *o, *rows;
+	char it[64];
 
 	world_init(&w, f);
 	done(&w, "domain.add", "{'domain':'a.example'}");
@@ -648,14 +649,15 @@ static void routes(struct fixture *f)
 	o = good(&w, "route.list", "{'after':5}");
 	assert_int_equal(json_array_size(json_object_get(o, "routes")), 1);
 	json_decref(o);
-	o = good(&w, "route.show", "{'route':'1'}");
+	snprintf(it, sizeof it, "{'route':'%lld'}", first);
+	o = good(&w, "route.show", it);
 	json_decref(o);
 	bad(&w, "route.show", "{'route':'77'}", "missing");
 	bad(&w, "route.show", "{'route':'x'}", "missing");
 
 	/* trying: as it is, or one that is not there yet, whose secret is kept for so long only */
 	w.relay_route = (uint32_t)first;
-	o = good(&w, "route.test", "{'route':'1'}");
+	o = good(&w, "route.test", it);
 	assert_true(json_is_true(json_object_get(o, "good")));
 	assert_string_equal(text(o, "dialogue"), "S: 220 relay.example:587\nC: EHLO x\n");
 	json_decref(o);
@@ -664,20 +666,23 @@ static void routes(struct fixture *f)
 	assert_memory_equal(text(o, "text"), "secret p of", 11);
 	json_decref(o);
 	assert_int_equal(w.relay_route, 0);
-	bad(&w, "route.test", "{'route':'1','tls':'none'}", "syntax");
+	snprintf(it, sizeof it, "{'route':'%lld','tls':'none'}", first);
+	bad(&w, "route.test", it, "syntax");
 	bad(&w, "route.test", "{'route':'99'}", "missing");
 	bad(&w, "route.test", "{'route':'direct'}", "syntax");
 	done(&w, "route.test", "{'route':'direct','domain':'near.example'}");
 
 	/* the row goes first */
 	unsigned changed = w.routes_changed;
-	done(&w, "route.remove", "{'route':'1','dry_run':true}");
+	snprintf(it, sizeof it, "{'route':'%lld','dry_run':true}", first);
+	done(&w, "route.remove", it);
+	snprintf(it, sizeof it, "{'route':'%lld'}", first);
 	assert_int_equal(w.routes_changed, changed);
 	w.auth_down = true;
-	bad(&w, "route.remove", "{'route':'1'}", "temporary");
+	bad(&w, "route.remove", it, "temporary");
 	w.auth_down = false;
 	assert_int_equal(w.routes_changed, changed + 1);
-	bad(&w, "route.remove", "{'route':'1'}", "missing");
+	bad(&w, "route.remove", it, "missing");
 	settings_free(w.settings);
 }
 

@@ -91,7 +91,8 @@ static int settle_row(struct store_tx *tx, struct settle *w, struct settle_row *
 	row->ret_known = rc == 1 && (r.state == QUEUE_WAITING || r.state == QUEUE_HELD);
 	if (rc < 0 || !row->ret_known)
 		return rc < 0 ? -1 : 0;
-	retry_decide(w->policy, m, &r, &row->t, random_u64(), now, &row->ret);
+	uint64_t chance = row->t.outcome == RETRY_SENT ? 0 : random_u64();
+	retry_decide(w->policy, m, &r, &row->t, chance, now, &row->ret);
 	note_try(w, row, &r, now);
 	if (row->t.outcome != RETRY_NO_TRY && put_event(tx, w, row, &r, e) < 0)
 		return -1;

@@ -55,8 +55,12 @@ void fiber_main(struct fiber *f); /* called by fiber_boot */
  * page. */
 static char *stack_take(struct loop *l)
 {
-	if (l->stacks_n > 0)
-		return l->stacks[--l->stacks_n];
+	if (l->stacks_n > 0) {
+		char *spare = l->stacks[--l->stacks_n];
+		if (l->stacks_n < l->stacks_low)
+			l->stacks_low = l->stacks_n;
+		return spare;
+	}
 	char *base = mmap(NULL, STACK_BYTES + PAGE, PROT_READ | PROT_WRITE,
 		MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	if (base == MAP_FAILED)
@@ -76,6 +80,18 @@ static void stack_give(struct loop *l, char *base)
 	} else {
 		munmap(base, STACK_BYTES + PAGE);
 	}
+}
+
+/* Those that nobody needed since the last sweep, but for a few. */
+static void stacks_shrink(struct loop *l)
+{
+	unsigned idle = l->stacks_low;
+
+	while (idle > LOOP_IDLE_STACKS && l->stacks_n > 0) {
+		munmap(l->stacks[--l->stacks_n], STACK_BYTES + PAGE);
+		idle--;
+	}
+	l->stacks_low = l->stacks_n;
 }
 
 void fibers_release(struct loop *l)
@@ -569,6 +585,7 @@ void fiber_trim_stack(void)
 
 void fibers_sweep(struct loop *l)
 {
+	stacks_shrink(l);
 	for (struct fiber *f = l->all; f; f = f->next) {
 		if (!f->parked || f->trimmed || l->now - f->parked_since < TRIM_AFTER_MS)
 			continue;

@@ -27,7 +27,8 @@ struct deadline {
 };
 
 #define LOOP_SPARE_BUFFERS 64
-#define LOOP_SPARE_STACKS  64
+#define LOOP_SPARE_STACKS  1024 /* kept in a rush: mapping one anew costs more than what most fibers do */
+#define LOOP_IDLE_STACKS   64   /* kept when nobody has asked for more since the last sweep */
 
 struct loop {
 	uv_loop_t uv;
@@ -58,7 +59,7 @@ struct loop {
 	char *spare[LOOP_SPARE_BUFFERS];
 	unsigned spare_n;
 	char *stacks[LOOP_SPARE_STACKS];
-	unsigned stacks_n;
+	unsigned stacks_n, stacks_low; /* low: the fewest since the last sweep */
 };
 
 void fibers_run_ready(struct loop *l);

@@ -76,6 +76,38 @@ static void admins_show(const json_t *result)
 		putchar('\n');
 }
 
+static long long count(const json_t *object, const char *name)
+{
+	return (long long)json_integer_value(json_object_get(object, name));
+}
+
+/* What waits to go out, and what a person should know of its way. */
+static void queue_show(const json_t *roles)
+{
+	const json_t *queue = NULL, *outbound = NULL;
+
+	for (size_t i = 0; i < json_array_size(roles); i++) {
+		const json_t *role = json_array_get(roles, i), *found = json_object_get(role, "queue");
+		const char *name = json_string_value(json_object_get(role, "role"));
+
+		queue = found ? found : queue;
+		outbound = name && !strcmp(name, "outbound") ? role : outbound;
+	}
+	if (!queue)
+		return;
+	printf("queue: %lld messages for %lld recipients, %lld under way; since the start %lld sent, %lld "
+	       "put "
+	       "off, %lld given up\n",
+		count(queue, "messages"), count(queue, "recipients"), count(queue, "under_way"),
+		count(queue, "sent"), count(queue, "deferred"), count(queue, "failed"));
+	if (count(queue, "resting"))
+		printf("       %lld destinations cannot be reached at present: posthouse queue shape\n",
+			count(queue, "resting"));
+	if (json_is_true(json_object_get(outbound, "direct_closed")))
+		printf("! no mail server can be reached: port 25 outwards seems to be closed; see: posthouse "
+		       "help route\n");
+}
+
 static void status_show(const json_t *result)
 {
 	const json_t *roles = json_object_get(result, "roles"), *store = json_object_get(result, "store");
@@ -94,6 +126,7 @@ static void status_show(const json_t *result)
 	printf("\nstore: %lld changes in %lld groups, %s written since the start\n",
 		(long long)json_integer_value(json_object_get(store, "intents")),
 		(long long)json_integer_value(json_object_get(store, "groups")), size);
+	queue_show(roles);
 }
 
 int cli_status(struct cli *c)

@@ -1,5 +1,7 @@
 #!/bin/sh
 # Installs the Debian packages that building, checking and running the tests need. A quick no-op when all are there.
+# With "peers" also the mail server that tests and the bench put beside ours: not without being asked for, because
+# Debian starts it at once.
 set -eu
 
 packages="
@@ -7,7 +9,8 @@ meson ninja-build gcc libc6-dev pkg-config git python3 ca-certificates openssl
 libuv1-dev libssl-dev liblmdb-dev libzstd-dev libargon2-dev libseccomp-dev libjansson-dev libicu-dev
 libidn2-dev libunbound-dev libcmocka-dev
 mandoc clang clang-format clang-tidy cppcheck universal-ctags libclang-rt-14-dev llvm
-curl swaks libnet-ssleay-perl isync strace gdb nsd ldnsutils dns-root-data"
+curl swaks libnet-ssleay-perl isync strace gdb nsd ldnsutils dns-root-data iproute2"
+[ "${1:-}" = peers ] && packages="$packages postfix"
 
 if ! command -v dpkg-query >/dev/null 2>&1; then
 	echo "This is no Debian system: install what these packages hold yourself, then go on:" $packages >&2

@@ -135,6 +135,7 @@ static int write_report(struct report_job *j, struct report *p, err *e)
 		.recipients = v,
 		.n = p->n,
 	};
+	buf_addz(&p->text, "Return-Path: <>\r\n"); /* of the final delivery; on the way out it is taken off */
 	int rc = mail_dsn_write(&dsn, &p->text, e);
 	if (rc == 0 && (p->text.failed || p->text.n > LIMIT_BLOB_INLINE))
 		rc = err_set(e, ERR_LIMIT, "a report grew too long");

@@ -156,7 +156,10 @@ static slice id_domain(const struct front_session *s, const struct smtp_envelope
 	return slice_find_c(host, '.') >= 0 || domain.n == 0 || !ascii_only(domain) ? host : domain;
 }
 
-/* Return-Path (RFC 5321 4.4) and our Received field stand in front of what the client sends. */
+/*
+ * Return-Path (RFC 5321 4.4) and our Received field stand in front of what the client sends. What goes on to
+ * other servers loses the first again on its way out.
+ */
 static int on_begin(void *ctx, const struct smtp_envelope *env, err *e)
 {
 	struct front_session *s = ctx;
@@ -173,12 +176,11 @@ static int on_begin(void *ctx, const struct smtp_envelope *env, err *e)
 		mail_submit_begin(&s->submit, id_text(s, id), id_domain(s, env), now);
 		shown.trace.hidden =
 			env->trace.authenticated && s->c->f->role->settings->submission_hide_client;
-	} else {
-		buf_addz(&head, "Return-Path: <");
-		if (env->sender.kind == MAIL_PATH_IS_MAILBOX)
-			mail_path_write(&head, &env->sender);
-		buf_addz(&head, ">\r\n");
 	}
+	buf_addz(&head, "Return-Path: <");
+	if (env->sender.kind == MAIL_PATH_IS_MAILBOX)
+		mail_path_write(&head, &env->sender);
+	buf_addz(&head, ">\r\n");
 	smtp_received_format(&head, &shown, id_text(s, id), now);
 	int rc = head.failed ? err_set(e, ERR_TEMP, "no memory")
 			     : front_content_write(&s->content, buf_slice(&head), e);

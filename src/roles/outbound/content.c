@@ -28,13 +28,25 @@ static slice map_file(int fd, uint64_t size)
 	return slice_make(p, size);
 }
 
+/*
+ * Return-Path is for the final delivery; what goes on must not have it (RFC 5321 4.4). Ours stands first in
+ * all that the store keeps.
+ */
+static slice without_return_path(slice body)
+{
+	static const slice name = SLICE_INIT("Return-Path:");
+	slice line, rest = body;
+
+	return slice_starts(body, name) && slice_cut(&rest, '\n', &line) ? rest : body;
+}
+
 int out_content_take(const struct msg_transmit *m, struct out_content *ret, err *e)
 {
 	*ret = (struct out_content){0};
 	AUTO_FD fd = m->body_file;
 
 	if (m->place == PLACE_INLINE && fd < 0 && m->body.n == m->body_size) {
-		ret->body = m->body;
+		ret->body = without_return_path(m->body);
 		return 0;
 	}
 	if (fd < 0 || m->body.n > 0 || m->place > PLACE_FILE)
@@ -43,7 +55,7 @@ int out_content_take(const struct msg_transmit *m, struct out_content *ret, err 
 		m->place == PLACE_MEMORY ? content_file_map(fd, m->body_size) : map_file(fd, m->body_size);
 	if (!ret->mapped.p)
 		return err_set(e, ERR_CORRUPT, "the content is not the file it should be");
-	ret->body = ret->mapped;
+	ret->body = without_return_path(ret->mapped);
 	return 0;
 }
 

@@ -47,7 +47,8 @@ class World:
         for t in self.readers.values():
             t.close()
         for part in reversed(self.parts):
-            part.close()
+            with contextlib.suppress(Exception):
+                part.close()
         shutil.rmtree(self.dir, ignore_errors=True)
 
     # -- the other side --

@@ -127,6 +127,7 @@ class Case:
         for address in self.addresses:
             local = address.rsplit("@", 1)[0]
             getattr(self, "is_" + self.expect[local])(address)
+            self.is_told(address, "sent" if self.expect[local] == SENT else "failed")
         check(self.sessions() >= self.tries or not self.hosts, f"{self.sessions()} connections, wanted {self.tries}")
         if self.more_checks:
             self.more_checks(self)
@@ -141,6 +142,18 @@ class Case:
         equal(len(got), self.copies, f"copies for {address}")
         equal(got[-1].sender, f"alice@{self.w.h.domain}", "envelope sender")
         equal(self.w.reports(address, action="failed"), [], "failure reports")
+
+    def is_told(self, address, end):
+        """The trace ends with what became of the recipient, and names the server that took it."""
+        events = self.w.events(self.id, address)
+        ends = [e for e in events if e["event"] in ("sent", "failed")]
+        equal([e["event"] for e in ends], [end], f"ends in the trace of {address}: {events}")
+        if end == "sent":
+            m = self.messages(address)[-1]
+            equal((ends[0]["host"], bool(ends[0].get("tls"))), (m.host, bool(m.tls)) if "[" not in address else
+                  ("127.0.2.20", False), "host and TLS in the trace")
+        elif self.reports:
+            check(any(e["event"] == "reported" for e in self.w.events(self.id)), "the trace does not tell of the report")
 
     def is_bounced(self, address, seconds=LIFETIME):
         if self.reports:
@@ -554,6 +567,24 @@ def test_forward_to_the_outside(_):
     equal((report.sender, report.addresses), ("", [sender]), "envelope of the report")
     contains(report.content, b"no such friend", "the report")
     check(b"Return-Path: <>" not in report.content, "a report on its way has a Return-Path")
+
+
+def test_an_account_forwards(_):
+    """To the outside and no copy here; then a copy too."""
+    w = WORLD[0]
+    there = w.host()
+    w.h.cli("account", "set", f"bob@{w.h.domain}", "--forward", f"bob@{there.domain}", "--no-keep", "--json")
+    kept = len(w.inbox("bob"))
+    w.h.send("bob", w.letter(f"someone@{there.domain}", subject="on to the next"), f"someone@{there.domain}")
+    wait_until(lambda: there.messages, what="the forwarded message")
+    equal((there.messages[0].sender, there.messages[0].addresses), (f"someone@{there.domain}", [f"bob@{there.domain}"]), "envelope")
+    check(there.messages[0].content.startswith(f"Delivered-To: bob@{w.h.domain}\r\n".encode()), there.messages[0].content[:200])
+    equal(len(w.inbox("bob")), kept, "copies here")
+    w.h.cli("account", "set", f"bob@{w.h.domain}", "--keep", "--json")
+    w.h.send("bob", w.letter(f"someone@{there.domain}"), f"someone@{there.domain}")
+    wait_until(lambda: len(there.messages) == 2, what="the next one")
+    equal(len(w.inbox("bob")), kept + 1, "copies here")
+    w.h.cli("account", "set", f"bob@{w.h.domain}", "--no-forward", "--json")
 
 
 def test_double_bounce_goes_to_postmaster(_):

@@ -89,6 +89,7 @@
 #define LIMIT_ALIAS_DEPTH      10   /* alias to alias to ... */
 #define LIMIT_ALIAS_VISITS     100  /* aliases followed for one recipient */
 #define LIMIT_DELIVERED_TO     50   /* Delivered-To fields looked at: more hops than any honest way has */
+#define LIMIT_QUEUE_ROWS   3000 /* of one message: LIMIT_EXPANDED targets and LIMIT_RECIPIENTS of their own */
 #define LIMIT_QUEUE_REPLY      512  /* bytes kept of a remote server's last reply */
 #define LIMIT_DELIVERY_ID_DAYS 30   /* how long a delivery id of a retry is remembered (D6) */
 

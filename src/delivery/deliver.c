@@ -133,6 +133,7 @@ struct record {
 	enum delivery_result result;
 	enum queue_state state;
 	bool here; /* done here: lane 0 */
+	bool expanded;
 };
 
 /* What stands in the row of a recipient that cannot have it now, or ever. */
@@ -179,6 +180,7 @@ static void message_of(const struct deliver_job *job, struct queue_message *ret)
 		.open = job->records,
 		.arrival_us = job->now_us,
 		.by_us = d->by_us,
+		.start_us = d->release_us > job->now_us ? d->release_us : job->now_us,
 	};
 }
 
@@ -197,6 +199,8 @@ static int put_record(struct deliver_job *job, struct store_tx *tx, const struct
 		.state = r->state,
 		.due_us = job->now_us,
 	};
+	if (r->expanded)
+		q.flags |= QUEUE_EXPANDED;
 	delivery_refusal(r->result, &q);
 	message_of(job, &m);
 	if (q.state != QUEUE_WAITING && !retry_reports(&m, &q, q.state, false))
@@ -215,13 +219,13 @@ static int put_record(struct deliver_job *job, struct store_tx *tx, const struct
 
 /* The recipient's own address, when nothing of it was a target. */
 static int own_record(struct deliver_job *job, struct store_tx *tx, size_t i, enum delivery_result result,
-	enum queue_state state, err *e)
+	enum queue_state state, bool expanded, err *e)
 {
 	const struct delivery_recipient *rcpt = &job->d->recipients[i];
 	slice address = resolve_address_text(store_tx_scratch(tx), rcpt->localpart, rcpt->domain);
 	if (!address.p)
 		return err_set(e, ERR_TEMP, "out of memory in an intent");
-	struct record r = {address, {"", 0}, i, result, state, true};
+	struct record r = {address, {"", 0}, i, result, state, true, expanded};
 	return put_record(job, tx, &r, e);
 }
 
@@ -246,7 +250,7 @@ static int put_targets(
 	for (size_t i = 0; i < job->r->n; i++) {
 		const struct target *t = &job->r->targets[i];
 		struct record r = {t->address, t->via, t->original, t->result, state_of(t->result),
-			t->account != 0 || t->result != DELIVERY_OK};
+			t->account != 0 || t->result != DELIVERY_OK, true};
 		bool elsewhere = t->account == 0 && t->result == DELIVERY_OK;
 		bool wanted = t->result != DELIVERY_OK && results[t->original] == DELIVERY_OK;
 		int rc = 0;
@@ -254,7 +258,7 @@ static int put_targets(
 			rc = put_record(job, tx, &r, e);
 		else if (later && t->account && t->result == DELIVERY_OK && !job->local[t->original]) {
 			job->local[t->original] = true;
-			rc = own_record(job, tx, t->original, DELIVERY_OK, QUEUE_WAITING, e);
+			rc = own_record(job, tx, t->original, DELIVERY_OK, QUEUE_WAITING, true, e);
 		}
 		if (rc < 0)
 			return -1;
@@ -275,15 +279,40 @@ static int put_records(
 			    job->local[i];
 		int rc = 0;
 		if (refused)
-			rc = own_record(job, tx, i, results[i], state_of(results[i]), e);
+			rc = own_record(job, tx, i, results[i], state_of(results[i]), false, e);
 		else if (told)
-			rc = own_record(job, tx, i, DELIVERY_OK, QUEUE_DELIVERED, e);
+			rc = own_record(job, tx, i, DELIVERY_OK, QUEUE_DELIVERED, true, e);
 		if (rc < 0)
 			return -1;
 		if (refused)
 			results[i] = DELIVERY_OK;
 	}
 	return job->records ? put_message(job, tx, e) : 0;
+}
+
+/* Of a row of the queue (struct delivery). */
+static int put_rest(struct deliver_job *job, struct store_tx *tx, enum delivery_result *results, err *e)
+{
+	bool elsewhere = false;
+	for (size_t i = 0; i < job->r->n; i++) {
+		const struct target *t = &job->r->targets[i];
+		if (t->result == DELIVERY_OK)
+			elsewhere |= t->account == 0;
+		else if (t->account && delivery_may_wait(t->result)) {
+			results[t->original] = t->result; /* those who have it by now get no second copy */
+			return 0;
+		}
+	}
+	if (!elsewhere || (job->d->expanded && job->local[0]))
+		return 0;
+	store_tx_queue_id(tx, job->queue_id);
+	for (size_t i = 0; i < job->r->n; i++) {
+		const struct target *t = &job->r->targets[i];
+		struct record r = {t->address, t->via, t->original, DELIVERY_OK, QUEUE_WAITING, false, false};
+		if (t->account == 0 && t->result == DELIVERY_OK && put_record(job, tx, &r, e) < 0)
+			return -1;
+	}
+	return put_message(job, tx, e);
 }
 
 static int put_event(const struct deliver_job *job, struct store_tx *tx, err *e)
@@ -342,7 +371,7 @@ static int run_job(struct deliver_job *job, struct store_tx *tx, enum delivery_r
 		return 0;
 	if (!later && deliver_accounts(job, tx, e) < 0)
 		return -1;
-	if (!d->queued && put_records(job, tx, results, later, e) < 0)
+	if ((d->queued ? put_rest(job, tx, results, e) : put_records(job, tx, results, later, e)) < 0)
 		return -1;
 	return d->event ? put_event(job, tx, e) : 0;
 }
@@ -358,6 +387,9 @@ int delivery_tx(struct store_tx *tx, struct delivery *d, slice stored_summary, e
 	memcpy(d->ret_queue_id, job.queue_id, sizeof d->ret_queue_id);
 	d->ret_accounts = job.accounts;
 	d->ret_remote = job.records;
+	d->ret_local = false;
+	for (size_t i = 0; i < d->n; i++)
+		d->ret_local |= job.local && job.local[i];
 	return 0;
 }
 

@@ -43,10 +43,11 @@ struct delivery {
 	struct content content; /* Return-Path and Received are in it already */
 	uint64_t blob;          /* not 0: the content is in the store already */
 	/*
-	 * It comes from the queue: the rows of its recipients are there, so nobody becomes a record; targets
-	 * elsewhere have theirs.
+	 * It comes from the queue, and its one recipient has a row there, which waits until all that it leads
+	 * to here have it. What it leads to elsewhere then becomes another message (ret_queue_id), but not
+	 * when `expanded` says that it has rows already, unless nobody here is left.
 	 */
-	bool queued;
+	bool queued, expanded;
 	/* What is kept of its coming for `trace`: an event as queue/event.h begins it, counts are added.
 	 * NULL: none. */
 	const struct buf *event;
@@ -67,6 +68,7 @@ struct delivery {
 
 	uint8_t ret_queue_id[16];
 	size_t ret_accounts; /* copies put into INBOXes */
+	bool ret_local;      /* somebody here has it (of delivery_tx) */
 	size_t ret_remote;   /* queue records made */
 	bool ret_repeated;   /* the answer came from an earlier run */
 };

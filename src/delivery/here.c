@@ -1,4 +1,5 @@
 /* Parcels of lane 0: deliveries here that could not be made at once. Reports are in report.c. */
+#include "base/encode.h"
 #include "base/hash.h"
 #include "delivery/report.h"
 #include "limits.h"
@@ -15,7 +16,8 @@ struct local_job {
 	size_t n;
 	uint64_t size;
 	slice stored_summary;
-	bool lost; /* the content cannot be read */
+	bool lost;           /* the content cannot be read */
+	bool any_late, late; /* somebody is to be told of a delay: as found; as it is now */
 	uint32_t delivered, deferred, failed;
 };
 
@@ -57,19 +59,48 @@ static int put_event(struct store_tx *tx, const struct local_job *j, const struc
 	return rc;
 }
 
+struct tried {
+	enum delivery_result result;
+	bool sent_on, local; /* as another message, with this id; into somebody's mailbox here */
+	uint8_t id[16];
+};
+
+/* It leads elsewhere by now: another message goes there. */
+static int put_sent_on(struct store_tx *tx, const struct local_job *j, const struct queue_recipient *r,
+	const uint8_t to[16], err *e)
+{
+	struct buf b = BUF_INIT(4096);
+	char text[27];
+	base32_id(to, text);
+	event_begin(&b, EVENT_QUEUED, store_tx_now_us(tx));
+	event_text(&b, FIELD_RECIPIENT, r->address);
+	event_text(&b, FIELD_REPLY, S("It leads elsewhere now: sent on as another message"));
+	event_text(&b, FIELD_REPORT, slice_make(text, 26));
+	int rc = event_tx_put(tx, j->h->parcel.id, &b, e);
+	buf_free(&b);
+	return rc;
+}
+
 static int try_delivery(struct store_tx *tx, const struct local_job *j, const struct queue_message *m,
-	const struct queue_recipient *r, enum delivery_result *ret, err *e)
+	const struct queue_recipient *r, struct tried *ret, err *e)
 {
 	struct delivery_recipient rcpt = {.original = r->original, .notify = r->notify};
 	struct delivery d = {
 		.sender = m->sender,
-		.relay = true, /* where it goes besides has rows of its own */
+		.envelope_id = m->envelope_id,
+		.ret = m->ret,
+		.flags = m->flags,
+		.account = m->account,
+		.priority = m->priority,
+		.by_us = m->by_us,
+		.relay = true,
 		.clock = j->h->clock,
 		.recipients = &rcpt,
 		.n = 1,
 		.content = {.size = (uint32_t)m->size},
 		.blob = m->blob,
 		.queued = true,
+		.expanded = r->flags & QUEUE_EXPANDED,
 		.each_answered = true,
 	};
 	if (!address_split(r->address, &rcpt.localpart, &rcpt.domain))
@@ -77,7 +108,8 @@ static int try_delivery(struct store_tx *tx, const struct local_job *j, const st
 	memcpy(d.queue_id, j->h->parcel.id, sizeof d.queue_id);
 	if (delivery_tx(tx, &d, j->stored_summary, e) < 0)
 		return -1;
-	*ret = rcpt.ret_result;
+	*ret = (struct tried){rcpt.ret_result, d.ret_remote > 0, d.ret_local};
+	memcpy(ret->id, d.ret_queue_id, sizeof ret->id);
 	return 0;
 }
 
@@ -86,32 +118,34 @@ static int deliver_row(struct store_tx *tx, struct local_job *j, struct queue_me
 {
 	const uint8_t *id = j->h->parcel.id;
 	struct queue_recipient r;
-	enum delivery_result result;
+	struct tried tried = {.result = DELIVERY_TEMP};
 	int64_t now = queue_clock_now(j->h->clock);
 	int rc = queue_tx_recipient(tx, id, 0, f->n, &r, e);
 	if (rc <= 0 || r.state != QUEUE_WAITING)
 		return rc < 0 ? -1 : 0;
-	result = DELIVERY_TEMP;
-	if (!j->lost && try_delivery(tx, j, m, &r, &result, e) < 0)
+	if (!j->lost && try_delivery(tx, j, m, &r, &tried, e) < 0)
 		return -1;
-	struct retry_try t = {.outcome = result == DELIVERY_OK       ? RETRY_SENT
-					 : delivery_may_wait(result) ? RETRY_LATER
-								     : RETRY_REFUSED};
+	struct retry_try t = {.outcome = tried.result == DELIVERY_OK       ? RETRY_SENT
+					 : delivery_may_wait(tried.result) ? RETRY_LATER
+									   : RETRY_REFUSED};
 	struct retry_next next;
 	retry_decide(j->h->policy, m, &r, &t, random_u64(), now, &next);
-	delivery_refusal(result, &r);
+	delivery_refusal(tried.result, &r);
 	r.attempts++;
 	r.tried_us = now;
 	if (next.state == QUEUE_RELAYED) {
 		next.state = QUEUE_DELIVERED;
-		next.report = retry_reports(m, &r, QUEUE_DELIVERED, false);
+		/* Who sends it on from here sees to the rest. */
+		next.report = tried.local && retry_reports(m, &r, QUEUE_DELIVERED, false);
 	}
 	bool waits = next.state == QUEUE_WAITING;
 	*(waits ? &j->deferred : next.state == QUEUE_FAILED ? &j->failed : &j->delivered) += 1;
 	enum queue_event kind = waits                        ? EVENT_DEFERRED
 				: next.state == QUEUE_FAILED ? EVENT_FAILED
 							     : EVENT_DELIVERED;
-	if (put_event(tx, j, &r, kind, &next, e) < 0)
+	if (tried.sent_on && put_sent_on(tx, j, &r, tried.id, e) < 0)
+		return -1;
+	if ((!tried.sent_on || tried.local) && put_event(tx, j, &r, kind, &next, e) < 0)
 		return -1;
 	if (!waits && !next.report)
 		return queue_tx_done(tx, id, 0, f->n, m, e);
@@ -121,6 +155,7 @@ static int deliver_row(struct store_tx *tx, struct local_job *j, struct queue_me
 	r.due_us = waits ? next.due_us : now + 1;
 	if (next.delay)
 		r.flags |= QUEUE_DELAY_PENDING;
+	j->late |= waits && r.flags & QUEUE_DELAY_PENDING;
 	return queue_tx_put(tx, id, 0, f->n, m->account, &r, e);
 }
 
@@ -129,6 +164,7 @@ static int local_run(struct store_tx *tx, void *arg, err *e)
 	struct local_job *j = arg;
 	struct queue_message m;
 	j->delivered = j->deferred = j->failed = 0;
+	j->late = j->any_late;
 	int rc = queue_tx_message(tx, j->h->parcel.id, &m, e);
 	if (rc < 0)
 		return -1;
@@ -137,18 +173,21 @@ static int local_run(struct store_tx *tx, void *arg, err *e)
 			return -1;
 	if (rc == 1 && queue_tx_close(tx, j->h->parcel.id, &m, e) < 0)
 		return -1;
-	return here_end(tx, j->h, e);
+	/* Those who are late are told by the next pass, which has nothing to deliver. */
+	return here_end(tx, j->h, rc == 1 && j->late, e);
 }
 
-int here_end(struct store_tx *tx, const struct here *h, err *e)
+int here_end(struct store_tx *tx, struct here *h, bool keep, err *e)
 {
-	return queue_tx_parcel_leave(tx, &h->parcel, e);
+	int rc = keep ? queue_tx_parcel_put(tx, &h->parcel, e) : queue_tx_parcel_leave(tx, &h->parcel, e);
+	h->ret_more = keep || rc == 1;
+	return rc < 0 ? -1 : 0;
 }
 
 static int deliver_here(
 	struct store *s, struct mailbox_codec *c, struct here *h, struct here_found *f, err *e)
 {
-	struct local_job j = {.h = h, .rows = f->local, .n = f->local_n};
+	struct local_job j = {.h = h, .rows = f->local, .n = f->local_n, .any_late = f->late_n > 0};
 	struct buf plain = BUF_INIT(LIMIT_SUMMARY), stored = BUF_INIT(2 * LIMIT_SUMMARY);
 	err why = {0};
 	int rc = 0;
@@ -198,6 +237,8 @@ static int sort_found(struct here_found *f, const struct here *h, struct queue_f
 								      : COUNT_OF(to);
 		if (where < COUNT_OF(to) && (where == 0 || *count[where] < REPORT_RECIPIENTS))
 			(*to[where])[(*count[where])++] = all[i];
+		else if (where == 2)
+			f->late_more = true;
 	}
 	return 0;
 }
@@ -219,7 +260,7 @@ static int find(struct store *s, const struct here *h, struct here_found *f, err
 		rc = f->m.sender.p && f->m.envelope_id.p ? 0 : err_set(e, ERR_TEMP, "no memory");
 		if (rc == 0)
 			rc = queue_recipients(
-				&snap, f->arena, h->parcel.id, UINT64_MAX, LIMIT_EXPANDED, &all, &n, e);
+				&snap, f->arena, h->parcel.id, UINT64_MAX, LIMIT_QUEUE_ROWS, &all, &n, e);
 		if (rc == 0)
 			rc = sort_found(f, h, all, n, e);
 		if (rc == 0 && store_blob_find(&snap, m.blob, &f->blob, NULL) != 1)
@@ -233,12 +274,12 @@ static int find(struct store *s, const struct here *h, struct here_found *f, err
 
 static int end_run(struct store_tx *tx, void *arg, err *e)
 {
-	return here_end(tx, arg, e);
+	return here_end(tx, arg, false, e);
 }
 
 int delivery_here(struct store *s, struct mailbox_codec *c, struct here *h, err *e)
 {
-	struct here_found f = {.arena = arena_new(LIMIT_EXPANDED * 4096)};
+	struct here_found f = {.arena = arena_new((size_t)LIMIT_QUEUE_ROWS * 4096)};
 	int rc = f.arena ? find(s, h, &f, e) : err_set(e, ERR_TEMP, "no memory");
 	if (rc == 0) {
 		if (!f.there || f.local_n + f.done_n + f.late_n == 0)

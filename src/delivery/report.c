@@ -106,13 +106,22 @@ static bool any_utf8(const struct report *p, slice to)
 	return any;
 }
 
+static bool any_failed(const struct report *p)
+{
+	for (size_t i = 0; i < p->n; i++)
+		if (!p->late && p->rows[i].r.state == QUEUE_FAILED)
+			return true;
+	return false;
+}
+
 static int write_report(struct report_job *j, struct report *p, err *e)
 {
 	const struct queue_message *m = &j->f->m;
 	char id[27], original_id[27];
 	struct mail_dsn_recipient *v = recipients_of(j, p);
 	slice to = m->sender.n ? m->sender : postmaster_text(j), original = {0};
-	bool full = m->ret == RET_FULL && !p->late && m->size <= FULL_MAX;
+	/* Without a failure the header is enough (RFC 3461 4.3). */
+	bool full = m->ret == RET_FULL && any_failed(p) && m->size <= FULL_MAX;
 	if (!v || !to.p)
 		return err_set(e, ERR_TEMP, "no memory");
 	if (read_original(j->f, full ? FULL_MAX : HEADER_MAX, &original, e) < 0)
@@ -250,7 +259,7 @@ static int run(struct store_tx *tx, void *arg, err *e)
 	}
 	if (rc == 1 && queue_tx_close(tx, j->h->parcel.id, &m, e) < 0)
 		return -1;
-	return here_end(tx, j->h, e);
+	return here_end(tx, j->h, rc == 1 && j->f->late_more, e);
 }
 
 int report_send(struct store *s, struct mailbox_codec *c, struct here *h, struct here_found *f, err *e)

@@ -62,6 +62,11 @@ static void note_try(const struct settle *w, struct settle_row *row, struct queu
 		else
 			r->flags &= (uint8_t)~QUEUE_NO_TRY;
 	}
+	if (row->t.outcome == RETRY_NO_TRY && row->ret.state == QUEUE_FAILED && !r->status[0]) {
+		memcpy(r->status, (const uint8_t[3]){4, 4, 7}, sizeof r->status);
+		r->last_reply = S("It could not be tried within its time");
+		r->flags |= QUEUE_NO_TRY;
+	}
 	row->ret_attempts = r->attempts;
 }
 
@@ -69,16 +74,9 @@ static void note_try(const struct settle *w, struct settle_row *row, struct queu
 static int wake_here(
 	struct store_tx *tx, const struct settle *w, const struct queue_message *m, int64_t now, err *e)
 {
-	char kb[QUEUE_KEY_MAX];
-	struct buf v = BUF_INIT(64);
-	struct parcel p = {.rank = queue_rank(m->priority, false), .due_us = now};
+	struct parcel p = {.rank = queue_rank(m->priority, false), .due_us = now, .account = m->account};
 	memcpy(p.id, w->parcel.id, sizeof p.id);
-	queue_parcel_encode(&v, m->account);
-	int rc = v.failed ? err_set(e, ERR_TEMP, "out of memory in an intent")
-			  : store_tx_put(tx, queue_key_parcel(kb, &p), buf_slice(&v), e);
-	queue_tx_tell(tx, 0, now);
-	buf_free(&v);
-	return rc;
+	return queue_tx_parcel_put(tx, &p, e);
 }
 
 static int settle_row(struct store_tx *tx, struct settle *w, struct settle_row *row, struct queue_message *m,
@@ -94,7 +92,8 @@ static int settle_row(struct store_tx *tx, struct settle *w, struct settle_row *
 	uint64_t chance = row->t.outcome == RETRY_SENT ? 0 : random_u64();
 	retry_decide(w->policy, m, &r, &row->t, chance, now, &row->ret);
 	note_try(w, row, &r, now);
-	if (row->t.outcome != RETRY_NO_TRY && put_event(tx, w, row, &r, e) < 0)
+	if ((row->t.outcome != RETRY_NO_TRY || row->ret.state == QUEUE_FAILED) &&
+		put_event(tx, w, row, &r, e) < 0)
 		return -1;
 	if (row->ret.state == QUEUE_WAITING) {
 		r.due_us = row->ret.due_us;
@@ -121,21 +120,18 @@ static int run(struct store_tx *tx, void *arg, err *e)
 	struct settle *w = arg;
 	struct queue_message m;
 	int64_t now = queue_clock_now(w->clock);
-	int rc = w->n ? queue_tx_message(tx, w->parcel.id, &m, e) : 0;
+	int rc = w->n ? queue_tx_message(tx, w->parcel.id, &m, e) : 0, left;
 	if (rc < 0)
 		return -1;
 	for (size_t i = 0; i < w->n; i++)
 		w->rows[i].ret_known = false;
-	if (rc == 1) {
-		for (size_t i = 0; i < w->n; i++)
-			if (settle_row(tx, w, &w->rows[i], &m, now, e) < 0)
-				return -1;
-		if (queue_tx_parcel_leave(tx, &w->parcel, e) < 0 ||
-			queue_tx_close(tx, w->parcel.id, &m, e) < 0)
+	for (size_t i = 0; rc == 1 && i < w->n; i++)
+		if (settle_row(tx, w, &w->rows[i], &m, now, e) < 0)
 			return -1;
-	} else if (w->n && queue_tx_parcel_del(tx, &w->parcel, e) < 0) {
-		return -1; /* dropped meanwhile */
-	}
+	left = queue_tx_parcel_leave(tx, &w->parcel, e);
+	if (left < 0 || (rc == 1 && queue_tx_close(tx, w->parcel.id, &m, e) < 0))
+		return -1;
+	w->ret_more = left == 1;
 	return w->lease ? queue_tx_lease_end(tx, w->lease, e) : 0;
 }
 

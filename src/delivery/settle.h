@@ -28,8 +28,9 @@ struct settle {
 	uint32_t route; /* 0: straight */
 	struct settle_row *rows;
 	size_t n;
+	bool ret_more; /* recipients of the parcel are left: it is to be handed out again */
 };
-/* After a try by the outbound role. n 0: only ends the lease. 0 or -1. */
+/* After a try by the outbound role. n 0: nobody was tried; a parcel of which nobody waits goes. 0 or -1. */
 PARKS int delivery_settle(struct store *s, struct settle *w, err *e);
 
 /*
@@ -43,5 +44,6 @@ struct here {
 	slice host; /* our name */
 	uint8_t report_id[2][16];
 	uint32_t ret_delivered, ret_deferred, ret_failed, ret_reports, ret_unreported;
+	bool ret_more; /* as in settle */
 };
 PARKS int delivery_here(struct store *s, struct mailbox_codec *c, struct here *h, err *e);

@@ -2,6 +2,7 @@
 #include "limits.h"
 #include "queue/event.h"
 #include "queue/queue.h"
+#include "queue/retry.h"
 
 struct change_job {
 	const struct queue_clock *clock;
@@ -40,10 +41,14 @@ static int event(struct store_tx *tx, const struct change_job *j, slice recipien
 static int leave_parcel(struct store_tx *tx, const uint8_t id[16], const struct queue_found *all, size_t n,
 	const struct queue_found *f, err *e)
 {
-	for (size_t i = 0; i < n; i++)
+	for (size_t i = 0; i < n; i++) {
+		/* A parcel of lane 0 may be there for the delay notice of others. */
+		if (f->lane == 0 && all[i].r.flags & QUEUE_DELAY_PENDING)
+			return 0;
 		if (&all[i] != f && all[i].lane == f->lane && all[i].r.state != QUEUE_HELD &&
 			all[i].r.due_us == f->r.due_us && all[i].r.rank == f->r.rank)
 			return 0;
+	}
 	struct parcel p = {.lane = f->lane, .rank = f->r.rank, .due_us = f->r.due_us};
 	memcpy(p.id, id, sizeof p.id);
 	return queue_tx_parcel_del(tx, &p, e);
@@ -69,12 +74,17 @@ static int change_one(struct store_tx *tx, struct change_job *j, struct queue_me
 		f->r.state = QUEUE_HELD;
 		break;
 	case QUEUE_DROP:
+		f->r.state = QUEUE_HELD; /* of no parcel any more, for those that follow */
 		return queue_tx_done(tx, j->id, lane, f->n, m, e);
 	case QUEUE_BOUNCE:
+		if (!retry_reports(m, &f->r, QUEUE_FAILED, false)) {
+			f->r.state = QUEUE_HELD;
+			return queue_tx_done(tx, j->id, lane, f->n, m, e);
+		}
 		/* What is to be reported lies in lane 0. */
 		if (store_tx_del(tx, queue_key_recipient(kb, j->id, lane, f->n), e) < 0)
 			return -1;
-		lane = 0;
+		lane = f->lane = 0;
 		f->r.state = QUEUE_FAILED;
 		f->r.code = 0;
 		f->r.flags |= QUEUE_NO_TRY;
@@ -169,7 +179,7 @@ static int rehome_run(struct store_tx *tx, void *arg, err *e)
 			queue_tx_put(tx, j->p->id, 0, f->n, m.account, &f->r, e) < 0)
 			return -1;
 	}
-	return queue_tx_parcel_leave(tx, j->p, e);
+	return queue_tx_parcel_leave(tx, j->p, e) < 0 ? -1 : 0;
 }
 
 int queue_rehome(struct store *s, const struct queue_clock *c, const struct parcel *p, slice domain, err *e)

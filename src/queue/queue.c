@@ -65,6 +65,17 @@ void queue_tx_tell(struct store_tx *tx, uint64_t lane, int64_t due_us)
 	store_tx_note(tx, 0, s <= 0 ? 0 : s > UINT32_MAX ? UINT32_MAX : (uint32_t)s, lane);
 }
 
+int queue_tx_parcel_put(struct store_tx *tx, const struct parcel *p, err *e)
+{
+	char kb[QUEUE_KEY_MAX];
+	struct buf row = BUF_INIT(64);
+	queue_parcel_encode(&row, p->account);
+	int rc = put(tx, queue_key_parcel(kb, p), &row, e);
+	buf_free(&row);
+	queue_tx_tell(tx, p->lane, p->due_us);
+	return rc;
+}
+
 int queue_tx_put(struct store_tx *tx, const uint8_t id[16], uint64_t lane, uint32_t n, uint32_t account,
 	const struct queue_recipient *r, err *e)
 {
@@ -72,16 +83,12 @@ int queue_tx_put(struct store_tx *tx, const uint8_t id[16], uint64_t lane, uint3
 	struct buf row = BUF_INIT(ROW);
 	queue_recipient_encode(&row, r);
 	int rc = put(tx, queue_key_recipient(kb, id, lane, n), &row, e);
-	if (rc == 0 && r->state != QUEUE_HELD) {
-		struct parcel p = {.lane = lane, .rank = r->rank, .due_us = r->due_us};
-		memcpy(p.id, id, sizeof p.id);
-		buf_reset(&row);
-		queue_parcel_encode(&row, account);
-		rc = put(tx, queue_key_parcel(kb, &p), &row, e);
-		queue_tx_tell(tx, lane, r->due_us);
-	}
 	buf_free(&row);
-	return rc;
+	if (rc < 0 || r->state == QUEUE_HELD)
+		return rc;
+	struct parcel p = {.lane = lane, .rank = r->rank, .due_us = r->due_us, .account = account};
+	memcpy(p.id, id, sizeof p.id);
+	return queue_tx_parcel_put(tx, &p, e);
 }
 
 /* The row's slices become copies: the store's value goes with the next change. */
@@ -157,9 +164,14 @@ int queue_tx_close(struct store_tx *tx, const uint8_t id[16], const struct queue
 
 /* ---- walking recipients ---- */
 
-/* Reads on from an open scan. max: stop there. */
-static int gather(struct store_scan *sc, slice prefix, struct arena *a, size_t max, struct queue_found **ret,
-	size_t *ret_n, err *e)
+static bool waits_in(const struct queue_recipient *r, const struct parcel *p)
+{
+	return r->state == QUEUE_WAITING && r->due_us == p->due_us && r->rank == p->rank;
+}
+
+/* Reads on from an open scan. of: only what waits in that parcel; NULL: all. max: stop there. */
+static int gather(struct store_scan *sc, slice prefix, const struct parcel *of, struct arena *a, size_t max,
+	struct queue_found **ret, size_t *ret_n, err *e)
 {
 	struct queue_found *v = NULL;
 	size_t n = 0, cap = 0;
@@ -181,6 +193,8 @@ static int gather(struct store_scan *sc, slice prefix, struct arena *a, size_t m
 			return err_set(e, ERR_CORRUPT, "a key of the queue is malformed");
 		if (queue_recipient_decode(val, &v[n].r, e) < 0)
 			return -1;
+		if (of && !waits_in(&v[n].r, of))
+			continue;
 		if (!recipient_keep(a, &v[n].r))
 			return no_memory(e);
 		n++;
@@ -198,7 +212,7 @@ int queue_tx_recipients(
 	slice prefix = queue_key_recipients(kb, id);
 	if (store_tx_scan(tx, prefix, &sc, e) < 0)
 		return -1;
-	int rc = gather(&sc, prefix, store_tx_scratch(tx), LIMIT_EXPANDED, ret, ret_n, e);
+	int rc = gather(&sc, prefix, NULL, store_tx_scratch(tx), LIMIT_QUEUE_ROWS, ret, ret_n, e);
 	store_scan_close(&sc);
 	return rc;
 }
@@ -214,7 +228,21 @@ int queue_recipients(struct store_snap *snap, struct arena *a, const uint8_t id[
 		prefix.n -= 4;
 	if (store_scan_open(snap, prefix, &sc, e) < 0)
 		return -1;
-	int rc = gather(&sc, prefix, a, max, ret, ret_n, e);
+	int rc = gather(&sc, prefix, NULL, a, max, ret, ret_n, e);
+	store_scan_close(&sc);
+	return rc;
+}
+
+int queue_parcel_recipients(struct store_snap *snap, struct arena *a, const struct parcel *p, size_t max,
+	struct queue_found **ret, size_t *ret_n, err *e)
+{
+	char kb[QUEUE_KEY_MAX];
+	struct store_scan sc;
+	slice prefix = queue_key_recipient(kb, p->id, p->lane, 0);
+	prefix.n -= 4;
+	if (store_scan_open(snap, prefix, &sc, e) < 0)
+		return -1;
+	int rc = gather(&sc, prefix, p, a, max, ret, ret_n, e);
 	store_scan_close(&sc);
 	return rc;
 }
@@ -238,5 +266,5 @@ int queue_tx_parcel_leave(struct store_tx *tx, const struct parcel *p, err *e)
 		used = r.state != QUEUE_HELD && r.due_us == p->due_us && r.rank == p->rank;
 	}
 	store_scan_close(&sc);
-	return rc < 0 ? -1 : used ? 0 : queue_tx_parcel_del(tx, p, e);
+	return rc < 0 ? -1 : used ? 1 : queue_tx_parcel_del(tx, p, e);
 }

@@ -42,14 +42,14 @@ int queue_tx_recipient(struct store_tx *tx, const uint8_t id[16], uint64_t lane,
 /* Takes a recipient's row away and counts m->open down. Its parcel stays (others may share it). */
 int queue_tx_done(struct store_tx *tx, const uint8_t id[16], uint64_t lane, uint32_t n,
 	struct queue_message *m, err *e);
+int queue_tx_parcel_put(struct store_tx *tx, const struct parcel *p, err *e); /* and tells of it */
 int queue_tx_parcel_del(struct store_tx *tx, const struct parcel *p, err *e);
-/* The same, unless a recipient of it still waits. */
+/* The same, unless a recipient of it still waits: 1: it stays, 0: it is gone, -1. */
 int queue_tx_parcel_leave(struct store_tx *tx, const struct parcel *p, err *e);
 /* Writes the message row again, or, when nothing is open, takes message and blob away. */
 int queue_tx_close(struct store_tx *tx, const uint8_t id[16], const struct queue_message *m, err *e);
 
-/* All recipients of a message in the scratch arena (at most LIMIT_EXPANDED); lane UINT64_MAX: of all lanes.
- */
+/* All recipients of a message, of all lanes, in the scratch arena (at most LIMIT_QUEUE_ROWS). */
 struct queue_found {
 	uint64_t lane;
 	uint32_t n;
@@ -65,6 +65,9 @@ int queue_get(
 /* The recipients of a message, copied into the arena. lane UINT64_MAX: of all lanes. 0 or -1. */
 int queue_recipients(struct store_snap *snap, struct arena *a, const uint8_t id[16], uint64_t lane,
 	size_t max, struct queue_found **ret, size_t *ret_n, err *e);
+/* Those of a parcel that wait: at most max. */
+int queue_parcel_recipients(struct store_snap *snap, struct arena *a, const struct parcel *p, size_t max,
+	struct queue_found **ret, size_t *ret_n, err *e);
 /* Calls see for each message after the id `after` (NULL: from the first), oldest first, until it returns
  * false. */
 int queue_each(struct store_snap *snap, const uint8_t after[16],
@@ -140,7 +143,7 @@ enum queue_action {
 	QUEUE_HOLD,    /* not until it is released */
 	QUEUE_RELEASE, /* held ones are due now */
 	QUEUE_DROP,    /* removed without a word to anybody */
-	QUEUE_BOUNCE,  /* failed now; the sender gets it back */
+	QUEUE_BOUNCE,  /* failed now; the sender gets it back, unless he wants no word or there is none */
 };
 #define QUEUE_CHANGE_MOST 100 /* messages of one intent */
 /*

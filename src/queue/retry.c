@@ -2,9 +2,15 @@
 
 enum { GREY_US = 300000000 };
 
+/* What was to wait until a time is not old when that has come. */
+static int64_t begins(const struct queue_message *m)
+{
+	return m->start_us > m->arrival_us ? m->start_us : m->arrival_us;
+}
+
 int64_t retry_end(const struct retry_policy *p, const struct queue_message *m)
 {
-	int64_t end = m->arrival_us + p->lifetime;
+	int64_t end = begins(m) + p->lifetime;
 	return m->by_us && m->flags & QUEUE_BY_RETURN && m->by_us < end ? m->by_us : end;
 }
 
@@ -60,7 +66,7 @@ static bool delay_due(const struct retry_policy *p, const struct queue_message *
 		return false;
 	if (m->by_us && !(m->flags & QUEUE_BY_RETURN) && now >= m->by_us)
 		return true;
-	return p->delay_notice && now - m->arrival_us >= p->delay_notice;
+	return p->delay_notice && now - begins(m) >= p->delay_notice;
 }
 
 void retry_decide(const struct retry_policy *p, const struct queue_message *m,
@@ -74,15 +80,24 @@ void retry_decide(const struct retry_policy *p, const struct queue_message *m,
 		ret->report = retry_reports(m, r, QUEUE_RELAYED, t->dsn_passed);
 		return;
 	}
-	if (t->outcome == RETRY_REFUSED || (t->outcome == RETRY_LATER && now_us >= end)) {
+	/* While nobody can try it is not for us to give up, but for a promise (RFC 2852). */
+	bool promised = m->by_us && m->flags & QUEUE_BY_RETURN,
+	     expired = (t->outcome == RETRY_LATER || promised) && now_us >= end;
+	if (t->outcome == RETRY_REFUSED || expired) {
 		ret->state = QUEUE_FAILED;
-		ret->expired = t->outcome == RETRY_LATER;
+		ret->expired = t->outcome != RETRY_REFUSED;
 		ret->report = retry_reports(m, r, QUEUE_FAILED, false);
 		return;
 	}
-	ret->due_us = now_us + (t->outcome == RETRY_NO_TRY ? jitter(p->retry_min / 4, chance)
-							   : back_off(p, r, t, chance));
+	if (t->outcome == RETRY_NO_TRY) {
+		ret->due_us = now_us + jitter(p->retry_min / 4 + 1, chance);
+		return;
+	}
+	ret->due_us = now_us + back_off(p, r, t, chance);
 	if (ret->due_us > end)
-		ret->due_us = end > now_us ? end : now_us;
-	ret->delay = t->outcome == RETRY_LATER && delay_due(p, m, r, now_us);
+		ret->due_us = end;
+	/* With mode N the notice is due at a time, too. */
+	if (m->by_us > now_us && ret->due_us > m->by_us)
+		ret->due_us = m->by_us;
+	ret->delay = delay_due(p, m, r, now_us);
 }

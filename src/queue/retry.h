@@ -12,7 +12,7 @@ enum retry_outcome {
 	RETRY_SENT,    /* the next server took it */
 	RETRY_LATER,   /* a 4xx, or nobody could be reached */
 	RETRY_REFUSED, /* a 5xx, or our own finding that it can never go */
-	RETRY_NO_TRY,  /* nothing was tried: no attempt is counted, soon again */
+	RETRY_NO_TRY,  /* nothing was tried: no attempt is counted, soon again, however old it is */
 };
 
 struct retry_try {
@@ -35,7 +35,8 @@ struct retry_next {
 /*
  * r: the row as it was before the try (attempts not counted yet). chance: 64 random bits, for the jitter.
  * Back-off doubles from retry_min to retry_max, +-25 %; greylisting waits 5 to 10 minutes at first (never
- * less than retry_min); the last try is not put past the end of life. now_us: when the try ended.
+ * less than retry_min); the last try is not put past the end of life, nor past the time of DELIVERBY. now_us:
+ * when the try ended.
  */
 void retry_decide(const struct retry_policy *p, const struct queue_message *m,
 	const struct queue_recipient *r, const struct retry_try *t, uint64_t chance, int64_t now_us,

@@ -201,6 +201,8 @@ void queue_message_encode(struct buf *out, const struct queue_message *m)
 	wire_put_var(out, m->open);
 	wire_put_u64(out, (uint64_t)m->arrival_us);
 	wire_put_u64(out, (uint64_t)m->by_us);
+	if (m->start_us > m->arrival_us)
+		wire_put_u64(out, (uint64_t)m->start_us);
 }
 
 int queue_message_decode(slice in, struct queue_message *ret, err *e)
@@ -219,6 +221,7 @@ int queue_message_decode(slice in, struct queue_message *ret, err *e)
 	m.open = rd_var32(&r);
 	m.arrival_us = (int64_t)rd_u64(&r);
 	m.by_us = (int64_t)rd_u64(&r);
+	m.start_us = r.n && !r.bad ? (int64_t)rd_u64(&r) : m.arrival_us;
 	m.ret = (enum queue_ret)mode;
 	if (!rd_done(&r) || version != QUEUE_VERSION || mode > RET_HDRS || m.priority < -9 ||
 		m.priority > 9 || m.open > m.recipients)

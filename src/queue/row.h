@@ -51,7 +51,8 @@ struct queue_message {     /* Q 1 */
 	uint32_t recipients; /* in all; row numbers run below this */
 	uint32_t open;       /* that have a row still */
 	int64_t arrival_us;
-	int64_t by_us; /* DELIVERBY; 0: not asked */
+	int64_t by_us;    /* DELIVERBY; 0: not asked */
+	int64_t start_us; /* its life begins: arrival, or when it was released (RFC 4865); 0: arrival */
 };
 
 enum queue_state {
@@ -67,6 +68,7 @@ enum queue_recipient_flag {
 	QUEUE_DELAY_TOLD = 1,    /* the delay notice was sent */
 	QUEUE_DELAY_PENDING = 2, /* it is to be sent: a parcel of lane 0 sees to it */
 	QUEUE_NO_TRY = 4,        /* last_reply is of our own making, nobody was asked */
+	QUEUE_EXPANDED = 8,      /* lane 0: what its address leads to elsewhere has rows of its own */
 };
 
 struct queue_recipient { /* Q 2 */

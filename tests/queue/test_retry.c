@@ -23,7 +23,7 @@ static void table(void **state)
 		bool null_sender;
 		uint8_t message_flags, notify, flags;
 		uint32_t attempts;
-		int64_t age, by;
+		int64_t age, by, start;
 		enum retry_outcome outcome;
 		enum refusal refusal;
 		bool dsn_passed;
@@ -128,7 +128,37 @@ static void table(void **state)
 			.age = 9 * DAY,
 			.outcome = RETRY_NO_TRY,
 			.state = QUEUE_WAITING,
-			.least = 0,
+			.least = MIN / 8,
+			.most = MIN},
+		{.what = "no try, but BY R over",
+			.message_flags = QUEUE_BY_RETURN,
+			.age = HOUR,
+			.by = HOUR,
+			.outcome = RETRY_NO_TRY,
+			.state = QUEUE_FAILED,
+			.report = true,
+			.expired = true},
+		{.what = "released late",
+			.start = 9 * DAY,
+			.age = 9 * DAY + MIN,
+			.outcome = RETRY_LATER,
+			.state = QUEUE_WAITING,
+			.least = MIN * 3 / 4,
+			.most = MIN * 5 / 4},
+		{.what = "released late, and old",
+			.start = 9 * DAY,
+			.age = 14 * DAY,
+			.outcome = RETRY_LATER,
+			.state = QUEUE_FAILED,
+			.report = true,
+			.expired = true},
+		{.what = "BY N soon",
+			.attempts = 5,
+			.age = HOUR,
+			.by = HOUR + MIN,
+			.outcome = RETRY_LATER,
+			.state = QUEUE_WAITING,
+			.least = MIN,
 			.most = MIN},
 		{.what = "BY R over",
 			.message_flags = QUEUE_BY_RETURN,
@@ -161,6 +191,8 @@ static void table(void **state)
 			int64_t now = T0 + cases[i].age;
 			if (!cases[i].null_sender)
 				m.sender = S("a@example.test");
+			if (cases[i].start)
+				m.start_us = T0 + cases[i].start;
 			if (cases[i].by)
 				m.by_us = T0 + cases[i].by;
 			retry_decide(&usual, &m, &r, &t, chance * UINT64_C(0x3333333333333333), now, &next);

@@ -40,6 +40,12 @@ static void message_row(void **state)
 		assert_int_equal(e.kind, ERR_CORRUPT);
 		free(cut);
 	}
+	assert_int_equal(got.start_us, got.arrival_us);
+	m.start_us = m.arrival_us + 1;
+	buf_reset(&b);
+	queue_message_encode(&b, &m);
+	assert_int_equal(queue_message_decode(buf_slice(&b), &got, &e), 0);
+	assert_int_equal(got.start_us, m.start_us);
 	buf_free(&b);
 }
 

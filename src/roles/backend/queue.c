@@ -140,6 +140,14 @@ static void ended(struct back_queue *q)
 	wake_planner(q);
 }
 
+/* Of a parcel that was not settled. */
+static void end_lease(struct back_queue *q, uint64_t lease)
+{
+	err e = {0};
+	if (lease && queue_lease_end(q->b->store, lease, &e) < 0)
+		log_event(LOG_ERROR, "queue_lease_not_ended", F_ERR(&e));
+}
+
 static void job_fiber(void *arg)
 {
 	struct send_job *j = arg;
@@ -149,7 +157,7 @@ static void job_fiber(void *arg)
 		back_here(j);
 	else
 		back_send(j);
-	back_lease_leave(j);
+	end_lease(q, back_lease_leave(j));
 	schedule_done(q->plan, &j->p, j->outcome, j->gate, 0, queue_clock_now(&q->clock));
 	if (j->more)
 		schedule_note(q->plan, j->p.lane, j->p.due_us);

@@ -15,7 +15,7 @@
 #define PEER_MS     30000
 #define AGAIN_MS    5000
 #define ARENA       (4u << 20)
-#define FOUND_MAX   1000
+#define FOUND_MAX   (4 * TRANSMIT_RECIPIENTS) /* those of a parcel that are looked at for one job */
 
 struct send { /* what is sent, and what came back */
 	struct send_job *j;
@@ -25,7 +25,6 @@ struct send { /* what is sent, and what came back */
 	size_t n;
 	slice domain;
 	bool ours, there;
-	const struct route *route; /* valid until the next park: copied into the job before */
 	uint32_t route_id;
 	struct store_blob blob;
 	struct buf job;
@@ -50,7 +49,6 @@ static bool keep(struct arena *a, slice *s)
  */
 static void choose(struct send *s, struct queue_found *all, size_t n)
 {
-	const struct parcel *p = &s->j->p;
 	const struct queue_found *first = NULL;
 	size_t bytes = 0;
 	s->rows = all;
@@ -58,16 +56,12 @@ static void choose(struct send *s, struct queue_found *all, size_t n)
 	for (size_t i = 0; i < n; i++) {
 		const struct queue_recipient *r = &all[i].r;
 		struct transmit_recipient t = {r->address, r->original, r->notify};
-		if (r->state != QUEUE_WAITING || r->due_us != p->due_us || r->rank != p->rank)
-			continue;
 		if (!first)
 			first = &all[i];
 		bytes += transmit_recipient_bytes(&t);
 		if (s->n == TRANSMIT_RECIPIENTS || bytes > TRANSMIT_JOB_MAX / 2 ||
-			!slice_eq(r->domain, first->r.domain) || !slice_eq(r->via, first->r.via)) {
-			s->j->more = true;
+			!slice_eq(r->domain, first->r.domain) || !slice_eq(r->via, first->r.via))
 			continue;
-		}
 		struct queue_found chosen = all[i];
 		s->rows[s->n++] = chosen; /* never ahead of what is looked at */
 	}
@@ -103,13 +97,10 @@ static int find(struct send *s, err *e)
 	s->there = rc == 1;
 	if (s->there) {
 		rc = keep(s->arena, &s->m.sender) && keep(s->arena, &s->m.envelope_id)
-			     ? queue_recipients(
-				       &snap, s->arena, s->j->p.id, s->j->p.lane, FOUND_MAX, &all, &n, e)
+			     ? queue_parcel_recipients(&snap, s->arena, &s->j->p, FOUND_MAX, &all, &n, e)
 			     : err_set(e, ERR_TEMP, "no memory");
-		if (rc == 0) {
+		if (rc == 0)
 			choose(s, all, n);
-			s->j->more |= n == FOUND_MAX;
-		}
 		if (rc == 0 && s->n) {
 			rc = domain_lookup(view_snap(&snap), s->domain, &domain, e);
 			s->ours = rc == 1 && domain.enabled;
@@ -249,6 +240,9 @@ static int ask(struct send *s, err *e)
 		return err_set(e, ERR_TEMP, "the outbound role is not there");
 	if (make_job(s, e) < 0 || content(s, &m, e) < 0)
 		return -1;
+	c = role_peer_wait(s->j->q->b->role, ROLE_OUTBOUND, loop_now() + PEER_MS); /* it may have gone */
+	if (!c)
+		return err_set(e, ERR_TEMP, "the outbound role is not there");
 	m.job = buf_slice(&s->job);
 	int rc = ask_transmit(c, &m, &reply, &s->hold, loop_now() + TRANSMIT_MS, e);
 	if (s->file >= 0)
@@ -356,9 +350,10 @@ static void settle(struct send *s, struct settle_row *rows)
 {
 	struct send_job *j = s->j;
 	struct back_queue *q = j->q;
+	const struct retry_policy policy = q->policy; /* a reload changes it */
 	struct settle w = {.parcel = j->p,
 		.lease = back_lease_leave(j),
-		.policy = &q->policy,
+		.policy = &policy,
 		.clock = &q->clock,
 		.ip = s->result.ip,
 		.tls = s->result.tls,
@@ -372,6 +367,7 @@ static void settle(struct send *s, struct settle_row *rows)
 		if (fiber_sleep(AGAIN_MS) < 0)
 			return;
 	}
+	j->more = w.ret_more && (rows || s->n == 0);
 	for (size_t i = 0; i < w.n; i++) {
 		if (!rows[i].ret_known || rows[i].t.outcome == RETRY_NO_TRY)
 			continue;
@@ -418,7 +414,7 @@ static void results(struct send *s, int rc, const err *e)
 		rows[i] = (struct settle_row){.n = s->rows[i].n, .t = {.outcome = RETRY_NO_TRY}};
 		if (rc == 0)
 			one_try(s, i, &rows[i].t);
-		else if (e->kind == ERR_CORRUPT) /* it cannot be read: in the end the sender is told */
+		else if (e->kind == ERR_CORRUPT || e->kind == ERR_LIMIT) /* in the end the sender is told */
 			rows[i].t = (struct retry_try){
 				.outcome = RETRY_LATER, .status = {4, 3, 0}, .reply = slice_of(e->text)};
 	}
@@ -485,8 +481,9 @@ void back_send(struct send_job *j)
 void back_here(struct send_job *j)
 {
 	struct back_queue *q = j->q;
+	const struct retry_policy policy = q->policy; /* a reload changes it */
 	struct here h = {
-		.parcel = j->p, .policy = &q->policy, .clock = &q->clock, .host = q->b->role->settings->host};
+		.parcel = j->p, .policy = &policy, .clock = &q->clock, .host = q->b->role->settings->host};
 	char id[27];
 	err e = {0};
 	back_make_id(q->b, h.report_id[0]);
@@ -497,7 +494,7 @@ void back_here(struct send_job *j)
 		if (fiber_sleep(AGAIN_MS) < 0)
 			return;
 	}
-	j->more = h.ret_reports + h.ret_unreported > 0; /* more recipients than one report holds */
+	j->more = h.ret_more;
 	q->sent += h.ret_delivered;
 	q->deferred += h.ret_deferred;
 	q->failed += h.ret_failed;

@@ -398,6 +398,192 @@ static void meanwhile(struct fixture *f)
 	assert_int_equal(left(&t).messages, 0);
 }
 
+static void forward(struct town *t, uint32_t account, bool keep, const char *to)
+{
+	const slice target = slice_of(to);
+	struct account_settings set = {
+		.has_forward = true, .forward = &target, .n_forward = 1, .has_keep = true, .keep = keep};
+	err e = {0};
+	if (account_set(t->f->store, account, &set, &e) < 0)
+		fail_msg("%s", e.text);
+}
+
+/* A full mailbox whose mail is also forwarded: the forward goes once, the mailbox gets it when it has room.
+ */
+static void full_and_forwarded(struct fixture *f)
+{
+	struct town t = build(f);
+	struct settle_row r[3];
+	struct parcel p;
+	forward(&t, t.bob, true, "b@far.test");
+	set_quota(f, t.bob, 10);
+	post(&t, &(struct post){"who@there.test", "bob@example.test"});
+	assert_true(parcel_of(&t, "far.test", 0, &p));
+	settle_parcel(&t, &p, &usual, (const struct said[]){{RETRY_SENT, 250}}, r);
+	for (int i = 0; i < 2; i++) {
+		struct here h = here_all(&t, &usual, 100 + 400 * i);
+		assert_true(h.ret_deferred == 1 && h.ret_delivered == 0);
+		assert_false(parcel_of(&t, "far.test", 10000, &p));
+	}
+	set_quota(f, t.bob, 0);
+	assert_int_equal(here_all(&t, &usual, 10000).ret_delivered, 1);
+	assert_int_equal(inbox(&t, t.bob), 1);
+	assert_false(parcel_of(&t, "far.test", 10000, &p));
+	assert_int_equal(left(&t).messages, 0);
+}
+
+/* What waited for a mailbox goes where its owner has it sent by now; an alias reaches all in the end. */
+static void moved(struct fixture *f)
+{
+	const slice targets[] = {S("alice@example.test"), S("bob@example.test")};
+	struct town t = build(f);
+	struct settle_row r[3];
+	struct queue_found *v;
+	struct parcel p;
+	err e = {0};
+	set_quota(f, t.bob, 10);
+	post(&t, &(struct post){"who@there.test", "alice@example.test bob@example.test",
+			 .notify = NOTIFY_SUCCESS | NOTIFY_FAILURE});
+	assert_int_equal(here_all(&t, &usual, 0).ret_deferred, 1);
+	forward(&t, t.bob, false, "b@far.test");
+	here_all(&t, &usual, 100);
+	assert_true(parcel_of(&t, "far.test", 0, &p));
+	assert_memory_not_equal(p.id, t.id, 16);
+	assert_int_equal(rows(&t, &p, &v), 1);
+	assert_int_equal(v[0].r.notify, NOTIFY_SUCCESS | NOTIFY_FAILURE);
+	assert_true(slice_eq(v[0].r.via, S("bob@example.test")));
+	/* Of bob's copy only the next server can tell. */
+	assert_true(parcel_of(&t, "there.test", 0, &p));
+	settle_parcel(&t, &p, &usual, (const struct said[]){{RETRY_SENT, 250}}, r);
+	assert_false(parcel_of(&t, "there.test", 0, &p));
+	assert_true(parcel_of(&t, "far.test", 0, &p));
+	settle_parcel(&t, &p, &usual, (const struct said[]){{RETRY_REFUSED, 550}}, r);
+	assert_int_equal(here_all(&t, &usual, 0).ret_reports, 1);
+	assert_true(parcel_of(&t, "there.test", 0, &p));
+	settle_parcel(&t, &p, &usual, (const struct said[]){{RETRY_SENT, 250}}, r);
+	assert_true(left(&t).messages == 0 && inbox(&t, t.bob) == 0);
+
+	struct account_settings none = {.has_forward = true};
+	assert_int_equal(account_set(f->store, t.bob, &none, &e), 0);
+	assert_int_equal(alias_set(f->store, S("both"), S("example.test"), targets, 2, NULL, 0, &e), 0);
+	set_quota(f, t.alice, 10);
+	uint32_t carol = make_account(f, "carol", "example.test");
+	post(&t, &(struct post){"who@there.test", "carol@example.test both@example.test"});
+	assert_int_equal(inbox(&t, carol), 1);
+	here_all(&t, &usual, 0);
+	set_quota(f, t.alice, 0);
+	here_all(&t, &usual, 100);
+	assert_true(inbox(&t, t.alice) == 2 && inbox(&t, t.bob) == 0 && left(&t).messages == 1);
+	set_quota(f, t.bob, 0);
+	here_all(&t, &usual, 1000);
+	assert_true(inbox(&t, t.alice) == 2 && inbox(&t, t.bob) == 1 && left(&t).messages == 0);
+}
+
+/* Local mail that waits long is told of, though each pass finds it due. */
+static void late_here(struct fixture *f)
+{
+	static const struct retry_policy quick = {1, 2, 432000 * S_US, 1};
+	struct town t = build(f);
+	set_quota(f, t.bob, 10);
+	post(&t, &(struct post){
+			 "alice@example.test", "alice@example.test bob@example.test", .account = t.alice});
+	assert_int_equal(inbox(&t, t.alice), 1);
+	for (int i = 0; i < 4; i++) {
+		fiber_sleep(2);
+		here_all(&t, &quick, 0);
+	}
+	assert_int_equal(inbox(&t, t.alice), 2);
+	has(last_message(&t, t.alice), "Action: delayed");
+	assert_int_equal(left(&t).recipients, 1);
+}
+
+/* More are late than one report tells of. */
+static void many_late(struct fixture *f)
+{
+	enum { MANY = 250 };
+	static const struct retry_policy quick = {1, 2, 432000 * S_US, 1};
+	static struct delivery_recipient r[MANY];
+	static struct settle_row out[MANY];
+	struct town t = build(f);
+	struct buf summary = BUF_INIT(LIMIT_SUMMARY);
+	struct queue_found *v;
+	struct store_snap s = {0};
+	struct parcel p;
+	size_t n;
+	err e = {0};
+	struct delivery d = {.sender = S("alice@example.test"),
+		.account = t.alice,
+		.clock = &queue_time,
+		.recipients = r,
+		.n = MANY,
+		.content = {.bytes = text, .size = (uint32_t)text.n}};
+	for (size_t i = 0; i < MANY; i++) {
+		char *local = arena_new_n(f->arena, char, 20);
+		snprintf(local, 20, "u%zu", i);
+		r[i] = (struct delivery_recipient){.localpart = slice_of(local), .domain = S("far.test")};
+	}
+	assert_int_equal(mail_summary_make(text, &summary, &e), 0);
+	d.summary = buf_slice(&summary);
+	assert_int_equal(delivery_deliver(f->store, f->codec, &d, &e), 0);
+	buf_free(&summary);
+	fiber_sleep(2);
+	assert_true(parcel_of(&t, "far.test", 0, &p));
+	for (bool more = true; more;) {
+		assert_int_equal(store_snap_begin(f->store, &s, &e), 0);
+		assert_int_equal(queue_parcel_recipients(&s, f->arena, &p, 100, &v, &n, &e), 0);
+		store_snap_end(&s);
+		for (size_t i = 0; i < n; i++)
+			out[i] = (struct settle_row){
+				.n = v[i].n, .t = {.outcome = RETRY_LATER, .code = 451, .status = {4, 0, 0}}};
+		struct settle w = {.parcel = p, .policy = &quick, .clock = &queue_time, .rows = out, .n = n};
+		assert_int_equal(delivery_settle(f->store, &w, &e), 0);
+		more = w.ret_more;
+	}
+	assert_int_equal(here_all(&t, &quick, 1).ret_reports, 3);
+	assert_int_equal(inbox(&t, t.alice), 3);
+	assert_int_equal(left(&t).recipients, MANY);
+}
+
+/* Given up by hand: who wants no word gets none. */
+static void bounced(struct fixture *f)
+{
+	struct town t = build(f);
+	uint32_t changed;
+	err e = {0};
+	for (int i = 0; i < 2; i++) {
+		post(&t, &(struct post){i ? "" : "alice@example.test", "a@far.test b@other.test",
+				 .notify = i ? 0 : NOTIFY_NEVER});
+		assert_int_equal(queue_change(f->store, &queue_time, t.id, 1, QUEUE_BOUNCE, S(""), 0, S("no"),
+					 &changed, &e),
+			0);
+		assert_int_equal(changed, 2);
+		here_all(&t, &usual, 0);
+		assert_true(left(&t).messages == 0 && inbox(&t, t.alice) == 0);
+	}
+}
+
+/* A parcel of which nobody waits any more goes when it is handed out; the one who waits keeps his. */
+static void nobody_left(struct fixture *f)
+{
+	struct town t = build(f);
+	struct settle_row r[3];
+	struct parcel p, q;
+	uint32_t changed;
+	err e = {0};
+	post(&t, &(struct post){"alice@example.test", "a@far.test", .account = t.alice});
+	assert_true(parcel_of(&t, "far.test", 0, &p));
+	fiber_sleep(2);
+	assert_int_equal(
+		queue_change(f->store, &queue_time, t.id, 1, QUEUE_RETRY, S(""), 0, S(""), &changed, &e), 0);
+	settle_parcel(&t, &p, &usual, (const struct said[]){{RETRY_SENT, 250}}, r);
+	assert_int_equal(left(&t).messages, 0);
+	assert_true(parcel_of(&t, "far.test", 0, &q));
+	struct settle w = {.parcel = q, .policy = &usual, .clock = &queue_time};
+	assert_int_equal(delivery_settle(f->store, &w, &e), 0);
+	assert_false(w.ret_more);
+	assert_false(parcel_of(&t, "far.test", 100000, &q));
+}
+
 #define EACH(name)                                                                                           \
 	static void name##_test(void **state)                                                                \
 	{                                                                                                    \
@@ -411,6 +597,12 @@ EACH(success)
 EACH(full)
 EACH(undo)
 EACH(meanwhile)
+EACH(full_and_forwarded)
+EACH(moved)
+EACH(late_here)
+EACH(many_late)
+EACH(bounced)
+EACH(nobody_left)
 
 int main(void)
 {
@@ -422,6 +614,12 @@ int main(void)
 		cmocka_unit_test(full_test),
 		cmocka_unit_test(undo_test),
 		cmocka_unit_test(meanwhile_test),
+		cmocka_unit_test(full_and_forwarded_test),
+		cmocka_unit_test(moved_test),
+		cmocka_unit_test(late_here_test),
+		cmocka_unit_test(many_late_test),
+		cmocka_unit_test(bounced_test),
+		cmocka_unit_test(nobody_left_test),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -2,7 +2,7 @@
 
 One FaultServer is one port with many hosts, each at an address 127.0.x.y of its own. What a host says at a step stands
 in its table `script`; what is not there it answers as a good server would. Steps: connect banner ehlo helo starttls
-tls auth mail rcpt data bdat end rset noop quit other. A value is an action:
+tls auth mail rcpt data bdat content end rset noop quit other (content: before it is read). A value is an action:
 
     "250 2.1.0 ok"      a reply; lines are parted by \\n ("250-one\\n250 two")
     b"..."              these bytes and nothing else (b"": no reply)
@@ -43,8 +43,8 @@ EXTENSIONS = ("PIPELINING", "SIZE 50000000", "8BITMIME", "SMTPUTF8", "ENHANCEDST
 PARAMETERS = {"SIZE": "SIZE", "SMTPUTF8": "SMTPUTF8", "RET": "DSN", "ENVID": "DSN", "NOTIFY": "DSN", "ORCPT": "DSN",
               "BY": "DELIVERBY", "MT-PRIORITY": "MT-PRIORITY", "REQUIRETLS": "REQUIRETLS", "AUTH": "AUTH",
               "BODY": "8BITMIME"}
-STEPS = ("connect", "banner", "ehlo", "helo", "starttls", "tls", "auth", "mail", "rcpt", "data", "bdat", "end", "rset",
-         "noop", "quit", "other")
+STEPS = ("connect", "banner", "ehlo", "helo", "starttls", "tls", "auth", "mail", "rcpt", "data", "bdat", "content", "end",
+         "rset", "noop", "quit", "other")
 LONGEST_LINE = 12288
 BARE = re.compile(rb"(?<!\r)\n|\r(?!\n)")
 
@@ -479,6 +479,7 @@ class Session:
                 return
         elif not await self.step_to("data", "354 go ahead"):
             return
+        await self.step_to("content", b"")
         parts = []
         tail = b"\r\n"  # so that a lone dot at the start ends an empty message
         while True:
@@ -507,6 +508,7 @@ class Session:
             self.wrong(f"BDAT unasked or malformed: {rest!r}")
             raise Gone()
         n = int(m.group(1))
+        await self.step_to("content", b"")
         parts, got = [self.have[:n]], len(self.have[:n])
         self.have = self.have[n:]
         while got < n:

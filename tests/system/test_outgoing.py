@@ -55,6 +55,12 @@ RECORDS = {
     f"busy2.{ZONE}": ["A 127.0.2.12"],
     f"silent.{ZONE}": ["MX 10 mx.broken.example."],
     f"refused.{ZONE}": [f"MX 10 dead.{ZONE}."],
+    f"numeric.{ZONE}": ["MX 10 127.0.2.30."],
+    f"mxcname.{ZONE}": [f"MX 10 other-name.{ZONE}."],
+    f"other-name.{ZONE}": [f"CNAME real-name.{ZONE}."],
+    f"real-name.{ZONE}": ["A 127.0.2.31"],
+    f"many.{ZONE}": [f"MX {n} many{n}.{ZONE}." for n in range(1, 41)],
+    **{f"many{n}.{ZONE}": [f"A 127.0.2.{100 + n}"] for n in range(1, 41)},
     f"textonly.{ZONE}": ['TXT "no mail here"'],
 }
 BROKEN = ["broken.example"]
@@ -69,6 +75,8 @@ PLACES = {
     "six": [("mx-six", "::1")],
     "loop2": [("before", "127.0.2.7"), ("after", "127.0.2.8")],
     "several": [("mx-several", "127.0.2.9"), ("mx-several", "127.0.2.10")],
+    "mxcname": [("other-name", "127.0.2.31")],
+    "many": [("many15", "127.0.2.115")],
     "[127.0.2.20]": [("literal", "127.0.2.20")],
     "busy": [("busy1", "127.0.2.11"), ("busy2", "127.0.2.12")],
 }
@@ -314,9 +322,31 @@ Case("dropped_after_it_was_taken", SENT, {"end": once((Take(), Drop()))}, copies
 Case("reset_after_it_was_taken", SENT, {"end": once((Take(), Reset()))}, copies=2, tries=2, check=told_of_duplicate)
 Case("silent_after_it_was_taken", SENT, {"end": once((Take(), Silent()))}, copies=2, tries=2, check=told_of_duplicate)
 Case("garbage_after_it_was_taken", SENT, {"end": once((Take(), b"\0\xff what\r\n"))}, copies=2, tries=2)
+
+
+def no_doubt(case):
+    """The content never went out whole: nothing can have been taken."""
+    equal([e for e in case.w.events(case.id) if e["event"] == "possible_duplicate"], [], "doubts without a reason")
+
+
+BIG = "x" * 76 + "\r\n"
+Case("drop_amid_content", SENT, {"content": once(Drop())}, server=PLAIN, body=BIG * 60000, tries=2, check=no_doubt)
+Case("reset_amid_content", SENT, {"content": once((Wait(0.2), Reset()))}, server=PLAIN, body=BIG * 60000, tries=2, check=no_doubt)
+Case("drop_amid_chunk", SENT, {"content": once((Wait(0.2), Drop()))}, body=BIG * 60000, tries=2, check=no_doubt)
+Case("stalls_amid_content", SENT, {"content": once((Wait(8), Drop()))}, server=PLAIN, body=BIG * 100000, tries=2, check=no_doubt)
+Case("stalls_amid_chunk", SENT, {"content": once((Wait(8), Drop()))}, body=BIG * 100000, tries=2, check=no_doubt)
+Case("refuses_amid_content", BOUNCED, {"content": ("552 5.3.4 too large, stop", Drop())}, server=PLAIN, body=BIG * 60000)
+Case("drop_at_rcpt_no_doubt", SENT, {"rcpt": once(Drop())}, server=PLAIN, tries=2, check=no_doubt)
+Case("drop_at_mail_over_tls", SENT, {"mail": once(Drop())}, server=tls(), tries=2, check=secure(True))
 Case("taken_then_dropped", SENT, {"end": ("250 2.0.0 ok", Drop())}, copies=1)
 
 # ---- servers that harm ----
+
+Case("refusal_with_control_bytes", BOUNCED, {"rcpt": b"550 5.1.1 no \x1b[31m\xff\xfe caf\xc3\xa9 \0 \x07\r\n"}, status=r"5\.1\.1",
+     words="no")
+Case("refusal_of_many_lines", BOUNCED, {"rcpt": "\n".join([f"550-5.1.1 line {i} " + "y" * 400 for i in range(60)]) +
+                                        "\n550 5.1.1 enough"}, status=r"5\.1\.1", words="line 0")
+Case("refusal_with_header_in_it", BOUNCED, {"rcpt": b"550 5.1.1 no\rAction: delivered\r\n"}, status=r"5\.1\.1")
 
 Case("banner_of_10_mb", SENT, {"banner": once(Flood(b"220-" + b"x" * 65532, 160))}, tries=2)
 Case("banner_endless_lines", SENT, {"banner": once(Flood(b"220-hello\r\n" * 5000, 200))}, tries=2)
@@ -353,6 +383,9 @@ Case("literal", SENT, domain="[127.0.2.20]")
 Case("nxdomain", BOUNCED, domain="no-such-domain.example", status=r"5\.1\.2|5\.4\.4")
 Case("no_mx_no_address", BOUNCED, domain="textonly", status=r"5\.1\.2|5\.4\.4|5\.1\.10")
 Case("mx_without_address", EXPIRED, domain="nowhere")
+Case("mx_is_an_address", BOUNCED, domain="numeric", status=r"5\.\d\.\d")
+Case("mx_is_a_cname", SENT, domain="mxcname")
+Case("many_mx", SENT, domain="many")
 Case("servfail", EXPIRED, domain="broken.example")
 Case("mx_servfail", EXPIRED, domain="silent")
 Case("connection_refused", EXPIRED, domain="refused")
@@ -478,6 +511,19 @@ def test_a_server_that_forgets_between_messages(_):
         ids = [w.submit([f"r{i}@{host.domain}"], session=t) for i in range(3)]
     wait_until(lambda: len(host.messages) == 3, 20, "three messages")
     wait_until(lambda: not set(ids) & set(w.queue()), what="an empty queue")
+
+
+def test_a_server_that_says_421_to_an_idle_connection(_):
+    """What was kept for the next message is gone when that comes: no try is lost over it."""
+    w = WORLD[0]
+    host = w.host(script={"end": Turns(("250 2.0.0 ok", Wait(0.3), "421 4.4.2 idle too long", Drop()), Good())})
+    w.submit([f"a@{host.domain}"])
+    wait_until(lambda: host.messages, what="the first")
+    time.sleep(0.6)
+    queue_id = w.submit([f"b@{host.domain}"])
+    wait_until(lambda: len(host.messages) == 2, what="the second")
+    wait_until(lambda: w.events(queue_id, event="sent"), what="its end")
+    equal(w.events(queue_id, event="deferred"), [], "tries lost")
 
 
 def test_hundred_recipients_in_full_transactions(_):

@@ -166,6 +166,7 @@
 /* queue */
 #define LIMIT_EVENTS_LOOK 20000 /* events one step of a trace reads: some 10 ms */
 #define LIMIT_LEASE       64    /* parcels of one lease row: a row of 2 KiB */
+#define LIMIT_QUEUE_PASSED 5000 /* parcels one load passes over, whose accounts have no room: about 1 ms */
 #define LIMIT_QUEUE_LOOK  20000 /* lanes one look over the store reads: some 20 ms */
 #define LIMIT_ROUTES      1000  /* all are in memory and looked through for each message */
 #define LIMIT_TRANSMIT_MEMORY                                                                                \

@@ -84,7 +84,8 @@ bool queue_id_range(slice prefix, uint8_t ret_low[16], uint8_t ret_high[16]);
  */
 int queue_find(struct store_snap *snap, slice prefix, uint8_t ret_id[16], err *e);
 
-/* Parcels of a lane that are due by now_us, in order, from that rank on, that `take` wants: at most max. */
+/* Parcels of a lane that are due by now_us, in order, from that rank on, that `take` wants: at most max, and
+ * none behind LIMIT_QUEUE_PASSED that were passed over. */
 struct queue_load {
 	uint64_t lane;
 	uint8_t from_rank;

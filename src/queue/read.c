@@ -165,6 +165,7 @@ int queue_load(struct store_snap *snap, struct queue_load *l, err *e)
 	l->ret_n = 0;
 	l->ret_next_due = INT64_MAX;
 	l->ret_skipped = false;
+	size_t passed = 0;
 	if (store_scan_open(snap, prefix, &sc, e) < 0)
 		return -1;
 	int rc = store_scan_seek(&sc, queue_key_lane_rank(rb, l->lane, l->from_rank), &k, &v, e);
@@ -174,7 +175,7 @@ int queue_load(struct store_snap *snap, struct queue_load *l, err *e)
 			rc = err_set(e, ERR_CORRUPT, "a key of the queue is malformed");
 			break;
 		}
-		if (p.due_us > l->now_us || l->ret_n == l->max) {
+		if (p.due_us > l->now_us || l->ret_n == l->max || passed == LIMIT_QUEUE_PASSED) {
 			/* Within a rank they lie by due time: the first one tells, on to the next rank. */
 			next_due(l, p.due_us);
 			if (p.rank == UINT8_MAX)
@@ -191,6 +192,7 @@ int queue_load(struct store_snap *snap, struct queue_load *l, err *e)
 		if (take == 1)
 			l->ret[l->ret_n++] = p;
 		else if (take < 0) {
+			passed++;
 			l->ret_skipped = true;
 			next_due(l, p.due_us);
 		}

@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "base/encode.h"
 #include "base/wire.h"
+#include "limits.h"
 #include "mailbox/fixture.h"
 #include "mailbox/tx.h"
 #include "queue/event.h"
@@ -454,6 +455,44 @@ static void clock_steps(void **state)
 	clock_fake(0, 0);
 }
 
+static int flood_run(struct store_tx *tx, void *arg, err *e)
+{
+	const struct add *a = arg;
+	for (uint32_t i = 0; i <= LIMIT_QUEUE_PASSED + 1; i++) {
+		struct parcel p = {
+			.lane = 7, .rank = 9, .due_us = 1000 + i, .account = i <= LIMIT_QUEUE_PASSED};
+		memcpy(p.id, a->id, 16);
+		if (queue_tx_parcel_put(tx, &p, e) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+static int take_strangers(void *arg, const struct parcel *p)
+{
+	*(size_t *)arg += 1;
+	return p->account ? -1 : 1;
+}
+
+/* One account's flood costs a load a bounded time. */
+static void flood(struct fixture *f)
+{
+	struct add a = {.account = 1};
+	struct parcel v[2];
+	struct store_snap s = {0};
+	size_t asked = 0;
+	err e = {0};
+	struct queue_load l = {
+		.lane = 7, .now_us = 1000000, .take = take_strangers, .arg = &asked, .ret = v, .max = 2};
+	if (store_commit(f->store, flood_run, &a, &e) < 0)
+		fail_msg("%s", e.text);
+	assert_int_equal(store_snap_begin(f->store, &s, &e), 0);
+	assert_int_equal(queue_load(&s, &l, &e), 0);
+	store_snap_end(&s);
+	assert_true(l.ret_n == 0 && l.ret_skipped && l.ret_next_due == 1000);
+	assert_int_equal(asked, LIMIT_QUEUE_PASSED);
+}
+
 #define EACH(name)                                                                                           \
 	static void name##_test(void **state)                                                                \
 	{                                                                                                    \
@@ -461,6 +500,7 @@ static void clock_steps(void **state)
 		fixture_each(name, NULL);                                                                    \
 	}
 EACH(parcels)
+EACH(flood)
 EACH(lanes)
 EACH(leases)
 EACH(changes)
@@ -472,6 +512,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(parcels_test),
+		cmocka_unit_test(flood_test),
 		cmocka_unit_test(lanes_test),
 		cmocka_unit_test(leases_test),
 		cmocka_unit_test(changes_test),

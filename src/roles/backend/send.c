@@ -126,6 +126,19 @@ static void route_of(struct send *s, struct transmit_route *ret)
 	back_route_job(r, ret);
 }
 
+/* Rounded up: with mode R less than 1 is no time at all (RFC 2852 4.1.2). */
+static int64_t by_seconds(const struct send *s)
+{
+	int64_t left = s->m.by_us - queue_clock_now(&s->j->q->clock);
+	return left > 0 ? (left + 999999) / 1000000 : left / 1000000;
+}
+
+/* It was not to arrive after a time, and that has come. */
+static bool too_late(const struct send *s)
+{
+	return s->m.by_us && s->m.flags & QUEUE_BY_RETURN && by_seconds(s) < 1;
+}
+
 static int make_job(struct send *s, err *e)
 {
 	const struct queue_message *m = &s->m;
@@ -147,7 +160,7 @@ static int make_job(struct send *s, err *e)
 	if (!job.recipients)
 		return err_set(e, ERR_TEMP, "no memory");
 	if (job.has_by)
-		job.by_seconds = (m->by_us - queue_clock_now(&s->j->q->clock)) / 1000000;
+		job.by_seconds = by_seconds(s);
 	memcpy(job.id, s->j->p.id, sizeof job.id);
 	for (size_t i = 0; i < s->n; i++)
 		job.recipients[i] = (struct transmit_recipient){
@@ -367,7 +380,7 @@ static void settle(struct send *s, struct settle_row *rows)
 		if (fiber_sleep(AGAIN_MS) < 0)
 			return;
 	}
-	j->more = w.ret_more && (rows || s->n == 0);
+	j->more = w.ret_more && (rows || s->n == 0 || s->ours); /* else out of memory: later */
 	for (size_t i = 0; i < w.n; i++) {
 		if (!rows[i].ret_known || rows[i].t.outcome == RETRY_NO_TRY)
 			continue;
@@ -423,17 +436,21 @@ static void results(struct send *s, int rc, const err *e)
 	settle(s, rows);
 }
 
-/* Its destination rests: all that waits for it is put off without asking. */
+/* Its destination rests, or its time is over: all that waits for it is put off, or given up, without asking.
+ */
 static void put_off(struct send *s)
 {
-	static const slice why = SLICE_INIT("The servers of this domain could not be reached lately");
+	static const slice rests = SLICE_INIT("The servers of this domain could not be reached lately"),
+			   over = SLICE_INIT("It could not be delivered by the time that was asked for");
+	bool late = too_late(s);
+	slice why = late ? over : rests;
 	struct settle_row *rows = arena_new_n(s->arena, struct settle_row, s->n);
 	for (size_t i = 0; rows && i < s->n; i++) {
 		const struct queue_recipient *r = &s->rows[i].r;
 		rows[i] = (struct settle_row){.n = s->rows[i].n,
 			.t = {.outcome = RETRY_LATER,
-				.status = {4, 4, 1},
-				.refusal = {REFUSAL_RETRY, "unreachable", NULL},
+				.status = {4, 4, late ? 7 : 1},
+				.refusal = {REFUSAL_RETRY, late ? "expired" : "unreachable", NULL},
 				.host = r->host,
 				.reply = r->attempts && r->last_reply.n ? r->last_reply : why}};
 	}
@@ -460,7 +477,7 @@ void back_send(struct send_job *j)
 		if (queue_rehome(j->q->b->store, &j->q->clock, &j->p, s->domain, &e) < 0)
 			log_event(LOG_ERROR, "queue_rehome_failed", F_ERR(&e));
 		settle(s, NULL);
-	} else if (j->dead) {
+	} else if (j->dead || too_late(s)) {
 		put_off(s);
 	} else {
 		results(s, ask(s, &e), &e);

@@ -568,7 +568,7 @@ def test_hold_release_drop_bounce_retry(_):
     equal(w.entry(ids["held"], f"held@{host.domain}")["state"], "held", "state")
     host.script["rcpt"] = Good()
     tries = len(host.sessions)
-    time.sleep(5)
+    time.sleep(3.5)  # longer than retry-max
     equal(host.messages, [], "held messages that went out")
     equal(len(host.sessions), tries, "connections meanwhile")
     shown = w.h.cli("queue", "show", ids["held"], "--json")["result"]
@@ -667,15 +667,15 @@ def test_fresh_mail_passes_a_dead_destination(_):
     w = WORLD[0]
     dead, good = w.host(script={"banner": Silent()}), w.host()
     with w.login() as t:
-        ids = [w.submit([f"r{i}@{dead.domain}"], session=t) for i in range(200)]
+        for i in range(200):
+            w.submit([f"r{i}@{dead.domain}"], session=t)
         began = time.monotonic()
         w.submit([f"a@{good.domain}"], session=t)
     wait_until(lambda: good.messages, 10, "mail to the living")
     slow = sanitized(w.h.pids("outbound")[0])
     check(time.monotonic() - began < (10 if slow else 2), f"it took {time.monotonic() - began:.1f} s")
     check(len([s for s in dead.sessions if not s.ended]) <= 20, "connections to one server at once")
-    for queue_id in ids:
-        w.h.cli("queue", "drop", queue_id, "--yes", "--json", codes=(0, 1))
+    w.h.cli("queue", "drop", "--domain", dead.domain, "--yes", "--json")
 
 
 # ---- the end of the world that all of these shared ----
@@ -705,7 +705,7 @@ def test_roles_lived_through_it(_):
 # ---- worlds of their own ----
 
 def test_undo_window(_):
-    with outgoing.world(PROGRAM, CONFIG + "queue {\n\tundo 6s\n}\n") as w:
+    with outgoing.world(PROGRAM, CONFIG + "queue {\n\tundo 4s\n}\n") as w:
         host = w.host()
         with w.login() as t:
             kept, regretted = (w.submit([f"{name}@{host.domain}"], session=t) for name in ("kept", "regretted"))

@@ -532,8 +532,8 @@ class Session:
             self.wrong(f"a bare CR or LF in content: {BARE.search(self.content)}")
         if not self.content.isascii():
             head = self.content.split(b"\r\n\r\n", 1)[0]
-            if not head.isascii() and "SMTPUTF8" not in self.parameters:
-                self.wrong("UTF-8 in the header without SMTPUTF8")
+            if not head.isascii() and "SMTPUTF8" not in self.parameters and body != "8BITMIME":  # an old habit of clients
+                self.wrong("UTF-8 in the header without SMTPUTF8 and 8BITMIME")
             if not self.content[len(head):].isascii() and body not in ("8BITMIME", "BINARYMIME"):
                 self.wrong("8-bit content without BODY=8BITMIME")
         if body != "BINARYMIME" and max(map(len, self.content.split(b"\r\n"))) > 998:

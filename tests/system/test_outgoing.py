@@ -83,6 +83,7 @@ PLACES = {
 
 LETTER8 = "Grüße aus München, 中文\r\n".encode() * 3
 CASES = []
+PLAIN = {"extensions": [e for e in EXTENSIONS if e != "CHUNKING"]}  # with DATA
 
 
 class Case:
@@ -264,6 +265,36 @@ Case("eight_bit_to_seven_bit", SENT, server={"extensions": ("PIPELINING", "SIZE"
      more="MIME-Version: 1.0\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: 8bit\r\n", check=seven_bit)
 
 
+UTF8_TEXT = "MIME-Version: 1.0\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: 8bit\r\n"
+Case("eight_bit_undeclared", SENT, body=LETTER8, more=UTF8_TEXT, check=exact)
+Case("eight_bit_undeclared_to_seven_bit", SENT, server={"extensions": ("PIPELINING", "SIZE")}, body=LETTER8, more=UTF8_TEXT,
+     check=seven_bit)
+
+
+def same_text(case):
+    import email
+    got = email.message_from_bytes(case.messages()[0].content)
+    equal(got.get_payload(decode=True).replace(b"\r\n", b"\n").rstrip(), case.body.encode().replace(b"\r\n", b"\n").rstrip(), "text")
+
+
+Case("long_lines", SENT, body="z" * 5000 + "\r\nshort\r\n", check=same_text)
+Case("long_lines_without_chunking", SENT, server=PLAIN, body="z" * 5000 + "\r\nshort\r\n", check=same_text)
+Case("long_lines_to_binary", SENT, server={"extensions": [*EXTENSIONS, "BINARYMIME"]}, body="z" * 5000 + "\r\nshort\r\n",
+     check=same_text)
+
+
+def subject_arrives(case):
+    import email.header
+    got = email.message_from_bytes(case.messages()[0].content)
+    equal(str(email.header.make_header(email.header.decode_header(got["Subject"]))) if case.messages()[0].content.split(
+        b"\r\n\r\n")[0].isascii() else case.subject, case.subject, "subject")
+
+
+Case("utf8_header_undeclared", SENT, subject="Grüße 中文", check=subject_arrives)
+Case("utf8_header_undeclared_to_ascii", SENT, server={"extensions": ("PIPELINING", "SIZE", "8BITMIME")}, subject="Grüße 中文",
+     check=subject_arrives)
+
+
 def utf8_kept(case):
     m = case.messages()[0]
     check("SMTPUTF8" in m.parameters, m.parameters)
@@ -279,7 +310,6 @@ Case("smtputf8_unknown", BOUNCED, to=("用户",), server={"extensions": ("PIPELI
 Case("mixed_recipients", {"good": SENT, "later": SENT, "never": BOUNCED},
      {"rcpt": {"never": "550 5.1.1 nobody of that name", "later": Turns("450 4.2.1 later", Good())}},
      to=("good", "later", "never"), status=r"5\.1\.1", words="nobody of that name")
-PLAIN = {"extensions": [e for e in EXTENSIONS if e != "CHUNKING"]}  # with DATA
 for step in ("banner", "ehlo", "mail", "rcpt", "data", "end"):
     script = {step: once("421 4.3.2 going down")}
     if step == "ehlo":

@@ -222,8 +222,10 @@ static void on_resolve(struct channel_request *q, void *arg)
 	enum dns_status status = b.n ? DNS_OK : known ? DNS_NODATA : DNS_NXDOMAIN;
 	if (slice_ends(m.name, S("temp.test")))
 		status = DNS_TEMP;
-	msg_resolve_answer(q,
-		&(struct msg_resolve_reply){.status = (uint8_t)status, .ttl = 60, .records = buf_slice(&b)});
+	msg_resolve_answer(q, &(struct msg_resolve_reply){.status = (uint8_t)status,
+				      .secure = !slice_starts(m.name, S("unproved.")),
+				      .ttl = 60,
+				      .records = buf_slice(&b)});
 	buf_free(&b);
 }
 

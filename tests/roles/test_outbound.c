@@ -54,6 +54,12 @@ static const struct world_record zone[] = {
 	{"tls.test", DNS_A, SLICE_INIT(A("\12"))},
 	{"wrong.test", DNS_A, SLICE_INIT(A("\12"))}, /* its certificate is for tls.test */
 	{"tlsbroken.test", DNS_A, SLICE_INIT(A("\13"))},
+	{"unproved.test", DNS_A, SLICE_INIT(A("\12"))}, /* without DNSSEC */
+	{"by.test", DNS_MX, SLICE_INIT(MX("\12", "\2m1"))},
+	{"by.test", DNS_MX, SLICE_INIT(MX("\24", "\2mb"))}, /* the only one with DELIVERBY */
+	{"bydown.test", DNS_MX, SLICE_INIT(MX("\12", "\2m3"))},
+	{"bydown.test", DNS_MX, SLICE_INIT(MX("\24", "\2m1"))},
+	{"mb.test", DNS_A, SLICE_INIT(A("\14"))},
 };
 
 static struct world_server servers_[] = {
@@ -68,6 +74,7 @@ static struct world_server servers_[] = {
 	{.ip = "127.0.1.9", .login = true, .ehlo = "AUTH PLAIN LOGIN;"},
 	{.ip = "127.0.1.10", .tls = true, .ehlo = "PIPELINING;REQUIRETLS;AUTH PLAIN;"},
 	{.ip = "127.0.1.11", .tls_broken = true},
+	{.ip = "127.0.1.12", .ehlo = "PIPELINING;DELIVERBY;"},
 };
 
 static struct world_server *server(struct world *w, unsigned n)
@@ -304,6 +311,46 @@ static void plain(struct world *w)
 	assert_int_equal(r.rows[0].status[2], 30);
 }
 
+/* BY=;R goes to nobody who does not know it; BY=;N to anybody. Twice: over a connection that lay idle too. */
+static void deliver_by(struct world *w)
+{
+	static const struct {
+		const char *to;
+		char mode;
+		enum transmit_outcome outcome;
+		const char *host;
+	} cases[] = {
+		{"ann@by.test", 'R', TRANSMIT_SENT, "mb.test"},
+		{"ann@by.test", 'N', TRANSMIT_SENT, "m1.test"},
+		{"ann@by.test", 'R', TRANSMIT_SENT, "mb.test"},
+		{"ann@good.test", 'R', TRANSMIT_REFUSED, "m1.test"},
+		{"ann@bydown.test", 'R', TRANSMIT_RETRY, "m1.test"}, /* who is busy now may know it */
+		{"ann@bydown.test", 'N', TRANSMIT_SENT, "m1.test"},
+	};
+
+	for (size_t i = 0; i < COUNT_OF(cases); i++) {
+		struct transmit_job j = world_job(w, "a@sender.test", cases[i].to);
+		struct transmit_result r;
+
+		j.has_by = true;
+		j.by_seconds = 120;
+		j.by_mode = cases[i].mode;
+		assert_int_equal(world_send(w, &j, S("x\r\n"), &r, NULL), 0);
+		assert_int_equal(r.rows[0].outcome, cases[i].outcome);
+		assert_true(slice_eq(r.host, slice_of(cases[i].host)));
+		assert_int_equal(r.rows[0].code == 550, cases[i].outcome == TRANSMIT_REFUSED);
+	}
+	assert_int_equal(server(w, 12)->messages, 2);
+	assert_int_equal(server(w, 1)->messages, 2);
+	assert_non_null(strstr(server(w, 12)->envelope, "BY=120;R"));
+}
+
+static void test_deliver_by(void **state)
+{
+	(void)state;
+	play(deliver_by);
+}
+
 static void test_plain(void **state)
 {
 	(void)state;
@@ -353,6 +400,12 @@ static void tls(struct world *w)
 		assert_int_equal(r.rows[0].code, 550);
 		assert_int_equal(r.rows[0].status[2], 30);
 	}
+	r = send_tls(w, "ann@unproved.test", QUEUE_TLS_ONLY, NULL);
+	assert_int_equal(r.rows[0].outcome, TRANSMIT_REFUSED);
+	assert_int_equal(r.rows[0].status[2], 30);
+	assert_int_equal(r.reach, TRANSMIT_NO_TRY);
+	r = send_tls(w, "ann@unproved.test", 0, NULL);
+	assert_int_equal(r.rows[0].outcome, TRANSMIT_SENT);
 	/* a smart host must be who it says, unless its owner said otherwise */
 	r = send_tls(w, "ann@x.test", 0, &to_wrong);
 	assert_int_equal(r.rows[0].outcome, TRANSMIT_RETRY);
@@ -696,6 +749,7 @@ int main(void)
 		cmocka_unit_test(test_reuse),
 		cmocka_unit_test(test_limit),
 		cmocka_unit_test(test_plain),
+		cmocka_unit_test(test_deliver_by),
 		cmocka_unit_test(test_tls),
 		cmocka_unit_test(test_content),
 		cmocka_unit_test(test_routes),

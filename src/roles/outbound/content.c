@@ -8,8 +8,7 @@
 
 enum place { PLACE_INLINE, PLACE_MEMORY, PLACE_FILE };
 
-#define WORKER_MIN  262144 /* from here on looking through it would hold up the loop */
-#define SLICE_BYTES 65536  /* converted between two turns of the others */
+#define WORKER_MIN 262144 /* from here on looking through it would hold up the loop */
 
 /* The file of a large message. It is never made shorter, and it cannot be written to from here. */
 static slice map_file(int fd, uint64_t size)
@@ -83,31 +82,33 @@ void out_content_look(struct out_content *c, uint8_t needs)
 	}
 }
 
-struct sink {
+struct conversion {
+	slice body;
 	struct buf *out;
-	size_t since; /* bytes since others had their turn */
+	int rc;
+	err e;
 };
 
 static int take_piece(void *arg, slice piece, err *e)
 {
-	struct sink *s = arg;
+	struct buf *out = arg;
 
-	buf_add(s->out, piece);
-	if (s->out->failed)
-		return err_set(e, ERR_TEMP, "no memory to convert the message");
-	s->since += piece.n;
-	if (s->since >= SLICE_BYTES) {
-		s->since = 0;
-		if (fiber_yield() < 0)
-			return err_set(e, ERR_CANCELED, "cancelled");
-	}
-	return 0;
+	buf_add(out, piece);
+	return out->failed ? err_set(e, ERR_TEMP, "no memory to convert the message") : 0;
+}
+
+static void convert(void *arg)
+{
+	struct conversion *c = arg;
+
+	c->rc = mail_downgrade(c->body, take_piece, c->out, &c->e);
 }
 
 int out_content_convert(struct outbound *o, struct out_content *c, err *e)
 {
-	struct sink s = {.out = &c->seven};
-	size_t most = c->body.n * 3 + 65536; /* quoted-printable of nothing but bytes over 127 */
+	struct conversion conversion = {.body = c->body, .out = &c->seven};
+	/* quoted-printable makes three bytes of one and breaks the line each 76; the rest is header fields */
+	size_t most = c->body.n * 4 + 65536;
 
 	if (c->seven.n > 0)
 		return 0;
@@ -115,14 +116,17 @@ int out_content_convert(struct outbound *o, struct out_content *c, err *e)
 		return err_set(e, ERR_TEMP, "too many messages to be converted are in memory");
 	c->seven = BUF_INIT(most);
 	o->converted += most;
-	int rc = mail_downgrade(c->body, take_piece, &s, e);
-
-	if (rc < 0) {
+	if (c->body.n < WORKER_MIN)
+		convert(&conversion);
+	else
+		worker_run(convert, &conversion);
+	if (conversion.rc < 0) {
+		*e = conversion.e;
 		buf_free(&c->seven);
 		c->seven.max = 0;
 		o->converted -= most;
 	}
-	return rc;
+	return conversion.rc;
 }
 
 void out_content_end(struct outbound *o, struct out_content *c)

@@ -147,9 +147,10 @@ struct out_sending { /* one job on its way */
 	struct smtp_client_rcpt *rcpts; /* of the transaction under way */
 	size_t *places;                 /* of each: its place in the job */
 	size_t n;
-	struct smtp_reply reply; /* why the last server was of no use */
-	bool soft;               /* one of those might do later */
-	bool talked;             /* a server said something */
+	struct smtp_reply useless; /* why the transaction came to nothing: OUT_SENT_NEXT, OUT_SENT_STALE */
+	struct smtp_reply reply;   /* why no server so far was of use: the reason that counts most */
+	bool soft;                 /* one of those might do later */
+	bool talked;               /* a server said something */
 	char host[256], ip[46], tls[64];
 	uint64_t began;
 	size_t tries; /* left */
@@ -157,7 +158,7 @@ struct out_sending { /* one job on its way */
 
 enum out_sent {
 	OUT_SENT_DONE,  /* every recipient has its outcome */
-	OUT_SENT_NEXT,  /* the server said or did nothing that counts: the next one */
+	OUT_SENT_NEXT,  /* the server said or did nothing that counts, or is not for this message: the next */
 	OUT_SENT_STALE, /* the same, over a connection that lay idle: it had gone */
 };
 /* One transaction; the connection stays the caller's. */

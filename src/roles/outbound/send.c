@@ -129,6 +129,25 @@ static bool is_unsaid(const struct out_sending *s)
 	return true;
 }
 
+/*
+ * What the sender made a condition and this server cannot promise; another of the domain's may (RFC 8689
+ * 4.2.1 tries them in turn). BY=;R is not relayed to who knows no DELIVERBY (RFC 2852 4.1.4.1).
+ */
+static bool lacks(const struct transmit_job *j, uint32_t ext, struct smtp_reply *ret)
+{
+	if (j->flags & QUEUE_TLS_ONLY && !(ext & SMTP_EXT_REQUIRETLS))
+		out_reply(ret, SMTP_AT_MAIL, 550, 7, 30,
+			"the message may only go over TLS all the way (REQUIRETLS), which the next mail "
+			"server does not promise");
+	else if (j->has_by && j->by_mode == 'R' && !(ext & SMTP_EXT_DELIVERBY))
+		out_reply(ret, SMTP_AT_MAIL, 550, 3, 3,
+			"the message must come back when it is late (BY=R), which the next mail server does "
+			"not promise");
+	else
+		return false;
+	return true;
+}
+
 static void note_peer(struct out_sending *s, struct out_conn *c)
 {
 	const char *tls = smtp_client_tls_info(c->client, &s->result.verified);
@@ -149,6 +168,8 @@ enum out_sent out_send(struct out_sending *s, struct out_conn *c)
 	struct smtp_reply no;
 
 	note_peer(s, c);
+	if (lacks(j, ext, &s->useless))
+		return OUT_SENT_NEXT;
 	pick(s, ext, &utf8);
 	struct smtp_client_message m = {.sender = j->sender,
 		.envelope_id = j->envelope_id,
@@ -173,7 +194,7 @@ enum out_sent out_send(struct out_sending *s, struct out_conn *c)
 	int rc = smtp_client_send(c->client, &m);
 	s->work.amid = false;
 	if (is_unsaid(s)) {
-		s->reply = s->rcpts[0].reply;
+		s->useless = s->rcpts[0].reply;
 		return c->reused && !fiber_canceled() ? OUT_SENT_STALE : OUT_SENT_NEXT;
 	}
 	(void)rc; /* the pool looks for itself whether the connection is of use */

@@ -103,8 +103,7 @@ static enum tried knock(struct out_sending *s, struct out_want *want, struct out
 			out_pool_give(s->o->pool, c);
 			return TRIED_DONE;
 		}
-		*reply = s->reply;
-		note(s, OUT_OPEN, reply);
+		note(s, OUT_OPEN, &s->useless);
 		server = out_pool_renew(c);
 	}
 	if (!answered && want->n == 0 && !fiber_canceled())
@@ -175,8 +174,8 @@ static enum tried try_host(struct out_sending *s, const struct out_way *way, sli
 			return TRIED_DONE;
 		}
 		server = out_pool_renew(c);
-		if (sent == OUT_SENT_NEXT) { /* cancelled */
-			note(s, OUT_OPEN, &s->reply);
+		if (sent == OUT_SENT_NEXT) { /* cancelled, or it is not for this message */
+			note(s, OUT_OPEN, &s->useless);
 			out_pool_leave(s->o->pool, server);
 			return TRIED_NEXT;
 		}

@@ -57,10 +57,6 @@ bool out_way_direct(struct outbound *o, const struct transmit_job *j, struct are
 	struct dns_mx mx = {.status = DNS_TEMP};
 
 	*ret = (struct out_way){.port = (uint16_t)o->role->settings->outbound_port, .domain = j->domain};
-	/*
-	 * RFC 8689 4.2.1 also wants the MX proved by DNSSEC or a policy (MTA-STS): for that the place is
-	 * here, mx.secure, once policies are known.
-	 */
 	ret->kind = (struct out_kind){
 		.tls = tls_only ? SMTP_TLS_MUST : SMTP_TLS_MAY, .demand = tls_only, .direct = true};
 	if (!dns_begin(o))
@@ -69,6 +65,15 @@ bool out_way_direct(struct outbound *o, const struct transmit_job *j, struct are
 	dns_end(o);
 	if (mx.status != DNS_OK || mx.n == 0)
 		return no_way(j, &mx, reply);
+	/* RFC 8689 4.2.1: a good certificate proves nothing where anybody may have named the server. */
+	if (tls_only && !mx.secure && !mx.literal) {
+		out_reply(reply, SMTP_AT_CONNECT, 550, 7, 30,
+			"the message may only go over TLS all the way (REQUIRETLS), and the DNS does not "
+			"prove "
+			"(DNSSEC) which server takes the mail for %.*s",
+			(int)(j->domain.n < 255 ? j->domain.n : 255), j->domain.p);
+		return false;
+	}
 	ret->implicit = mx.implicit;
 	ret->hosts = mx.hosts;
 	ret->n = mx.n;

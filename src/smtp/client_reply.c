@@ -75,6 +75,14 @@ static size_t plain_run(slice s)
 	return n;
 }
 
+/* Characters that would break a line, or make it look other than it is (UAX 9: marks, embeddings, isolates).
+ */
+static bool is_trick(uint32_t c)
+{
+	return c < 0xA0 || c == 0x61C || (c >= 0x200B && c <= 0x200F) || (c >= 0x2028 && c <= 0x202E) ||
+	       (c >= 0x2060 && c <= 0x206F) || c == 0xFEFF;
+}
+
 /* Control characters are left out, what is no UTF-8 becomes U+FFFD; nothing is cut in the middle. */
 static void add_text(struct smtp_reply *r, size_t *n, slice s)
 {
@@ -87,7 +95,7 @@ static void add_text(struct smtp_reply *r, size_t *n, slice s)
 
 			take = c < 0x80 ? 1 : utf8_next(s, &c);
 			what = take == 0 ? S("\xEF\xBF\xBD") : slice_sub(s, 0, take);
-			if (take && (c < 0xA0 || c == 0x2028 || c == 0x2029)) /* C0, DEL, C1, line ends */
+			if (take && is_trick(c))
 				what.n = 0;
 			take = take ? take : 1;
 			if (what.n > room)

@@ -45,6 +45,7 @@ void dns_address_text(const struct dns_address *v, char ret[46])
 
 /* ---- MX ---- */
 
+/* RFC 1123 2.1, and the underscore, which hosts in the wild have all the same. */
 static bool is_host(slice name)
 {
 	bool digits = true; /* of the present label */
@@ -57,7 +58,8 @@ static bool is_host(slice name)
 			digits = true;
 			continue;
 		}
-		if (!ascii_is_alpha(c) && !ascii_is_digit(c) && (c != '-' || label == 0 || next == '.'))
+		if (!ascii_is_alpha(c) && !ascii_is_digit(c) && c != '_' &&
+			(c != '-' || label == 0 || next == '.'))
 			return false;
 		digits = digits && ascii_is_digit(c);
 		label++;

@@ -59,7 +59,7 @@ PARKS void dns_addresses_find(struct channel *resolver, slice host, enum dns_fam
 
 enum dns_mx_kind { DNS_MX_BROKEN, DNS_MX_HOST, DNS_MX_ROOT };
 /* What one record's rdata names; the name, in lower case, only of a HOST: labels of letters, digits and inner
- * hyphens (RFC 1123 2.1), the last one not of digits alone. */
+ * hyphens (RFC 1123 2.1) or underscores, the last one not of digits alone. */
 enum dns_mx_kind dns_mx_record(slice rdata, uint16_t *ret_preference, char ret_name[256]);
 /* All records of an answer: sets the hosts, null_mx, loop and broken; TEMP without memory. */
 void dns_mx_read(const slice *records, size_t n, slice self, struct arena *a, struct dns_mx *ret);

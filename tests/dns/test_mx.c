@@ -31,7 +31,7 @@ static void test_record(void **state)
 		{SLICE_INIT("\0\12\2mx"), DNS_MX_BROKEN, 0, NULL},
 		{SLICE_INIT("\0\12\2mx\0\0"), DNS_MX_BROKEN, 0, NULL}, /* a byte behind it */
 		{SLICE_INIT("\0\12\0\0"), DNS_MX_BROKEN, 0, NULL},
-		{SLICE_INIT("\0\12\4m_x1\0"), DNS_MX_BROKEN, 0, NULL}, /* no host name */
+		{SLICE_INIT("\0\12\4m_x1\0"), DNS_MX_HOST, 10, "m_x1"},
 		{SLICE_INIT("\0\12\3-mx\0"), DNS_MX_BROKEN, 0, NULL},
 		{SLICE_INIT("\0\12\3mx-\0"), DNS_MX_BROKEN, 0, NULL},
 		{SLICE_INIT("\0\12\2mx\3a-\0"), DNS_MX_BROKEN, 0, NULL},

@@ -145,10 +145,10 @@ static const struct rule rules[] = {
 	{NULL, 0, {0}, {"unsolicitedratelimiterror"}, SLOW, "rate", ask_google},
 	{NULL, 0, {0}, {"not in whitelist for rcpt domain"}, GIVE_UP, "policy", NULL},
 	{NULL, 0, {0}, {"tls required for rcpt domain"}, ALARM, "tls", set_tls},
-	{NULL, 0, {0}, {"likely unsolicited mail"}, GIVE_UP, "spam", ask_google},
+	{NULL, 5, {0}, {"likely unsolicited mail"}, GIVE_UP, "spam", ask_google},
 	{NULL, 0, {0}, {"unsolicitedmessageerror"}, GIVE_UP, "spam", ask_google},
-	{NULL, 0, {0}, {"nature of the content"}, GIVE_UP, "spam", ask_google},
-	{NULL, 0, {0}, {"message is suspicious"}, GIVE_UP, "spam", ask_google},
+	{NULL, 5, {0}, {"nature of the content"}, GIVE_UP, "spam", ask_google},
+	{NULL, 5, {0}, {"message is suspicious"}, GIVE_UP, "spam", ask_google},
 	{NULL, 0, {0}, {"receiving mail at a rate"}, RETRY, "rate", NULL},
 	{NULL, 0, {0}, {"receiving mail too quickly"}, RETRY, "rate", NULL},
 	{NULL, 0, {0}, {"sending limit exceeded"}, SLOW, "rate", be_slow},
@@ -229,7 +229,7 @@ static const struct rule rules[] = {
 	{NULL, 0, {0}, {"max message per connection"}, SLOW, "rate", NULL},
 	{"yahoodns.net", 5, {7, 9}, {"policy reasons"}, ALARM, "auth", ask_yahoo},
 	{NULL, 0, {0}, {"doesn't have a", "account"}, GIVE_UP, "unknown_user", NULL},
-	{NULL, 0, {0}, {"mailbox is disabled"}, GIVE_UP, "disabled", NULL},
+	{NULL, 5, {0}, {"mailbox is disabled"}, GIVE_UP, "disabled", NULL},
 	{NULL, 0, {0}, {"disabled or discontinued"}, GIVE_UP, "disabled", NULL},
 
 	/* Apple */
@@ -260,7 +260,7 @@ static const struct rule rules[] = {
 	{NULL, 0, {0}, {"aup#"}, ALARM, "blocked", ask_list},
 	{NULL, 0, {0}, {"sent to too many recipients"}, SLOW, "rate", be_slow},
 	{NULL, 0, {0}, {"/notspam/"}, ALARM, "blocked", ask_mailru},
-	{NULL, 0, {0}, {"spam message rejected"}, GIVE_UP, "spam", NULL},
+	{NULL, 5, {0}, {"spam message rejected"}, GIVE_UP, "spam", NULL},
 	{NULL, 0, {0}, {"service is currently unavailable. please come"}, GREY, "greylisted", NULL},
 
 	/* relays: log-in and sender */
@@ -277,8 +277,8 @@ static const struct rule rules[] = {
 	{NULL, 4, {0}, {"too many login attempts"}, SLOW, "login", set_login},
 
 	/* block lists and reputation services */
-	{NULL, 0, {0}, {"spamhaus.org/returnc"}, GIVE_UP, "policy", not_us},
-	{NULL, 0, {0}, {"open resolver", "spamhaus"}, GIVE_UP, "policy", not_us},
+	{NULL, 5, {0}, {"spamhaus.org/returnc"}, GIVE_UP, "policy", not_us},
+	{NULL, 5, {0}, {"open resolver", "spamhaus"}, GIVE_UP, "policy", not_us},
 	{NULL, 0, {0}, {"spamhaus"}, ALARM, "blocked", ask_spamhaus},
 	{NULL, 0, {0}, {"barracudacentral"}, ALARM, "blocked", ask_barracuda},
 	{NULL, 0, {0}, {"barracudanetworks.com/reputation"}, ALARM, "blocked", ask_barracuda},
@@ -355,7 +355,7 @@ static const struct rule rules[] = {
 	{NULL, 0, {0}, {"encryption required"}, ALARM, "tls", set_tls},
 
 	/* the recipient */
-	{NULL, 0, {0}, {"virus"}, GIVE_UP, "virus", NULL},
+	{NULL, 5, {0}, {"virus"}, GIVE_UP, "virus", NULL}, /* 4xx: the scanner is down */
 	{NULL, 4, {0}, {"over quota"}, RETRY, "full", NULL},
 	{NULL, 4, {0}, {"quota exceeded"}, RETRY, "full", NULL},
 	{NULL, 4, {0}, {"mailbox full"}, RETRY, "full", NULL},

@@ -232,3 +232,7 @@
 {ANYONE, 550, {5, 7, 1}, "Access denied", X, "policy"}, /* bounce */
 {ANYONE, 452, {4, 4, 5}, "Insufficient disk space; try again later", S_, "busy"}, /* bounce */
 {ANYONE, 451, {0}, "Could not load DRD for domain (example.com) rcpt (bob@example.com)", R, ""}, /* bounce */
+{ANYONE, 451, {4, 7, 1}, "Service unavailable - virus scanner not reachable, try again", R, ""}, /* milters */
+{ANYONE, 554, {5, 7, 1}, "Virus found in message", X, "virus"}, /* gateways */
+{GOOGLE, 421, {4, 7, 0}, "[192.0.2.1 15] Our system has detected that this message is suspicious due to the nature of the content and/or the links within.", S_, ""}, /* Google: SMTP errors */
+{ANYONE, 451, {4, 7, 1}, "Error: open resolver; https://www.spamhaus.org/returnc/pub/", A, "blocked"}, /* bounces */

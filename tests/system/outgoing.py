@@ -2,17 +2,30 @@
 import contextlib
 import email
 import email.policy
-import json
 import re
 import shutil
 import tempfile
 import time
 
 from dns_fixture import Dns
-from fault_server import EXTENSIONS, BlackHole, Certificates, FaultServer
-from harness import House, Smtp, Wrong, check, equal, wait_until
+from fault_server import BlackHole, Certificates, FaultServer
+from harness import House, check, equal, wait_until
 
 ZONE = "out.example"
+LIFETIME = 14  # seconds
+CONFIG = f"""queue {{
+	retry-min 1s
+	retry-max 3s
+	lifetime {LIFETIME}s
+	delay-notice 3s
+}}
+outbound {{
+	port @PORT@
+	timeout 3s
+	connect 2s
+	roots @ROOTS@
+}}
+"""
 DOMAINS = 240  # d1.out.example and so on: one mail server each, mx1.out.example at 127.0.1.1 and so on
 
 
@@ -163,7 +176,8 @@ def status_blocks(message):
     """The delivery status of a DSN as a list of field tables, the first about the message."""
     if message.get_content_type() != "multipart/report":
         return []
-    found = re.search(rb"\r\nContent-Type: message/(?:global-)?delivery-status(?:\r\n[^\r\n]+)*\r\n\r\n(.*?)\r\n--", message.raw, re.S)
+    part = rb"\r\nContent-Type: message/(?:global-)?delivery-status(?:\r\n[^\r\n]+)*\r\n\r\n(.*?)\r\n--"
+    found = re.search(part, message.raw, re.S)
     blocks = found.group(1).decode().strip().split("\r\n\r\n") if found else []  # RFC 6533: may be UTF-8
     return [email.message_from_string(re.sub(r"\r\n[ \t]+", " ", b)) for b in blocks]
 
@@ -199,11 +213,6 @@ def check_report(message, sender, host):
     return parts[0].get_content(), about
 
 
-def ledger_lines(path):
-    with open(path) as f:
-        return [json.loads(line) for line in f]
-
-
 @contextlib.contextmanager
 def world(*args, **options):
     w = World(*args, **options)
@@ -211,7 +220,3 @@ def world(*args, **options):
         yield w
     finally:
         w.close()
-
-
-__all__ = ["EXTENSIONS", "ZONE", "Smtp", "World", "Wrong", "address_of", "check_report", "ledger_lines", "report_recipients",
-           "world"]

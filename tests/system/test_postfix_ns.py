@@ -11,6 +11,7 @@ import pwd
 import re
 import shutil
 import signal
+import smtplib
 import socket
 import subprocess
 import sys
@@ -233,7 +234,6 @@ class Postfix:
             return s.recv(3) == b"220"
 
     def send(self, to, text, sender=None):
-        import smtplib
         with self.space.inside(), smtplib.SMTP("127.0.0.1", 25) as s:
             s.ehlo()
             s.sendmail(self.address if sender is None else sender, [to], text, mail_options=["BODY=8BITMIME"])

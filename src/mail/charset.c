@@ -6,11 +6,6 @@
 #include "mail/utf8.h"
 #include <unicode/ucnv.h>
 #include <unicode/ucnv_err.h>
-#include <unicode/unorm2.h>
-#include <unicode/ustring.h>
-#ifdef __SSE2__
-#include <emmintrin.h>
-#endif
 
 #define NAME_MAX_LEN 40
 
@@ -169,95 +164,4 @@ bool mail_charset_to_utf8(struct buf *out, slice charset, slice in)
 	else if (!convert(out, "windows-1252", in))
 		mail_utf8_clean(out, in);
 	return plain || ascii;
-}
-
-/* ---- folding ---- */
-
-enum { FOLD_IN = 256, FOLD_OUT = 2048 }; /* a code point gives at most 18 units: U+FDFA */
-
-/* Many bytes at once; what is not ASCII stays as it is. Returns how many it did: the rest is less than a
- * step. */
-#ifdef __SSE2__
-static size_t lower_many(char *to, const char *from, size_t n)
-{
-	const __m128i below = _mm_set1_epi8('A' - 1), above = _mm_set1_epi8('Z' + 1),
-		      bit = _mm_set1_epi8(0x20);
-	size_t i = 0;
-	for (; n - i >= 16; i += 16) {
-		__m128i v = _mm_loadu_si128(
-			(const void *)(from + i)); /* compared signed: 0x80 and up are negative */
-		__m128i upper = _mm_and_si128(_mm_cmpgt_epi8(v, below), _mm_cmplt_epi8(v, above));
-		_mm_storeu_si128((void *)(to + i), _mm_or_si128(v, _mm_and_si128(upper, bit)));
-	}
-	return i;
-}
-#else
-static size_t lower_many(char *to, const char *from, size_t n)
-{
-	const uint64_t each = UINT64_C(0x0101010101010101), high = each * 0x80;
-	size_t i = 0;
-	for (; n - i >= 8; i += 8) {
-		uint64_t v;
-		memcpy(&v, from + i, 8);
-		uint64_t low = v & ~high; /* sums stay in their bytes; the top bit says: at least that */
-		uint64_t upper = ((low + each * (0x80 - 'A')) & ~(low + each * (0x80 - 'Z' - 1))) & ~v & high;
-		v |= upper >> 2;
-		memcpy(to + i, &v, 8);
-	}
-	return i;
-}
-#endif
-
-static void fold_ascii(struct buf *out, slice s)
-{
-	char *p = buf_room(out, s.n);
-	if (!p)
-		return;
-	for (size_t i = lower_many(p, s.p, s.n); i < s.n; i++)
-		p[i] = ascii_lower(s.p[i]);
-	buf_grow(out, s.n);
-}
-
-/* One stretch of at most FOLD_IN bytes, normalised and folded together. */
-static void fold_stretch(struct buf *out, const UNormalizer2 *norm, slice s)
-{
-	UChar wide[FOLD_IN], folded[FOLD_OUT];
-	UErrorCode code = U_ZERO_ERROR;
-	int32_t n = 0, units = 0;
-	u_strFromUTF8WithSub(wide, FOLD_IN, &units, s.p, (int32_t)s.n, 0xFFFD, NULL, &code);
-	units = unorm2_normalize(norm, wide, units, folded, FOLD_OUT, &code);
-	char *room = buf_room(out, (size_t)units * 3 + 1);
-	if (U_FAILURE(code) || !room) {
-		buf_add(out, s);
-		return;
-	}
-	u_strToUTF8(room, units * 3 + 1, &n, folded, units, &code);
-	if (U_SUCCESS(code))
-		buf_grow(out, (size_t)n);
-}
-
-void mail_fold(struct buf *out, slice utf8)
-{
-	UErrorCode code = U_ZERO_ERROR;
-	if (ascii_only(utf8)) {
-		fold_ascii(out, utf8);
-		return;
-	}
-	const UNormalizer2 *norm = unorm2_getNFKCCasefoldInstance(&code);
-	for (size_t i = 0, start = 0; i < utf8.n;) {
-		do
-			i++;
-		while (i < utf8.n && ((uint8_t)utf8.p[i] & 0xC0) == 0x80 && i - start < FOLD_IN);
-		/* a cut is safe in front of ASCII, and taken between any two code points when the stretch is
-		 * full */
-		size_t n = i - start;
-		if (i < utf8.n && n < FOLD_IN - 4 && !(n >= FOLD_IN / 2 && utf8.p[i] >= 0))
-			continue;
-		slice s = slice_sub(utf8, start, n);
-		if (U_SUCCESS(code) && !ascii_only(s))
-			fold_stretch(out, norm, s);
-		else
-			fold_ascii(out, s);
-		start = i;
-	}
 }

@@ -46,8 +46,12 @@ void mail_words_decode(struct buf *out, slice in);
 slice mail_words_decoded(
 	struct arena *a, slice in); /* the slice itself when it is plain ASCII without "=?" */
 
-/* The folded form of UTF-8 for substring search (i;unicode-casemap, RFC 5051, near enough: NFKD without marks
- * is not done; case folding on NFC). Pure ASCII takes a quick path. */
+/*
+ * The form that searches and sorts compare byte by byte: i;unicode-casemap (RFC 5051). Each code point to
+ * titlecase by its simple mapping, then decomposed as UnicodeData.txt has it, and so on with what comes of
+ * that; Hangul syllables, which have no entry there, stay. Width and compatibility forms so become plain
+ * ones. Invalid sequences become U+FFFD. Pure ASCII takes a quick path.
+ */
 void mail_fold(struct buf *out, slice utf8);
 
 /* HTML to plain text for previews and search: tags, comments, style, script and head dropped, entities

@@ -36,6 +36,10 @@ static const struct {
 	{SLICE_INIT("MOVE"), LATE},
 	{SLICE_INIT("ESEARCH"), LATE},
 	{SLICE_INIT("SEARCHRES"), LATE},
+	{SLICE_INIT("BINARY"), LATE},
+	{SLICE_INIT("PREVIEW"), LATE},
+	{SLICE_INIT("SAVEDATE"), LATE},
+	{SLICE_INIT("OBJECTID"), LATE},
 };
 
 static void list(struct buf *out, unsigned when)

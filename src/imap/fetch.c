@@ -58,6 +58,7 @@ static void write_items(struct imap_walk *w, const struct imap_item *item)
 		buf_addz(out, " BODYSTRUCTURE ");
 		buf_add(out, item->summary.bodystructure);
 	}
+	imap_fetch_more(w->s, item, items);
 	if (out->n > mark && !out->failed) { /* each item brought a blank; the first one's goes */
 		memmove(out->p + mark, out->p + mark + 1, out->n - mark - 1);
 		buf_truncate(out, out->n - 1);

@@ -11,6 +11,10 @@ enum fetch_item {
 	FETCH_ENVELOPE = 16,
 	FETCH_BODY = 32,
 	FETCH_BODYSTRUCTURE = 64,
+	FETCH_PREVIEW = 256,  /* RFC 8970 */
+	FETCH_SAVEDATE = 512, /* RFC 8514 */
+	FETCH_EMAILID = 1024, /* RFC 8474 */
+	FETCH_THREADID = 2048,
 };
 
 enum fetch_kind {
@@ -43,6 +47,10 @@ struct fetch {
 };
 
 bool imap_take_fetch(struct imap_args *a, struct fetch *ret);
+/* PREVIEW's modifiers, if any, behind the word. */
+bool imap_take_preview(struct imap_args *a);
+/* Those of `items` that belong to extensions, each with a blank before it. */
+void imap_fetch_more(struct imap_session *s, const struct imap_item *item, unsigned items);
 /* What must be loaded of each message. */
 unsigned imap_fetch_needs(const struct fetch *f);
 

@@ -14,6 +14,10 @@ static const struct {
 	{SLICE_INIT("RFC822.SIZE"), FETCH_SIZE, false},
 	{SLICE_INIT("ENVELOPE"), FETCH_ENVELOPE, false},
 	{SLICE_INIT("BODYSTRUCTURE"), FETCH_BODYSTRUCTURE, false},
+	{SLICE_INIT("SAVEDATE"), FETCH_SAVEDATE, false},
+	{SLICE_INIT("EMAILID"), FETCH_EMAILID, false},
+	{SLICE_INIT("THREADID"), FETCH_THREADID, false},
+	{SLICE_INIT("PREVIEW"), FETCH_PREVIEW, false},
 	{SLICE_INIT("FAST"), FETCH_FLAGS | FETCH_INTERNALDATE | FETCH_SIZE, true},
 	{SLICE_INIT("ALL"), FETCH_FLAGS | FETCH_INTERNALDATE | FETCH_SIZE | FETCH_ENVELOPE, true},
 	{SLICE_INIT("FULL"), FETCH_FLAGS | FETCH_INTERNALDATE | FETCH_SIZE | FETCH_ENVELOPE | FETCH_BODY,
@@ -206,7 +210,7 @@ static bool take_item(struct imap_args *a, struct fetch *f, bool alone, struct f
 		if (simple[i].macro && !alone)
 			return imap_args_fail(a, "a macro stands alone");
 		f->items |= simple[i].items;
-		return true;
+		return simple[i].items != FETCH_PREVIEW || imap_take_preview(a);
 	}
 	for (size_t i = 0; i < COUNT_OF(bodies); i++) {
 		if (!slice_ieq(word, bodies[i].name))
@@ -246,10 +250,12 @@ unsigned imap_fetch_needs(const struct fetch *f)
 {
 	unsigned needs = 0;
 
-	if (f->items & (FETCH_ENVELOPE | FETCH_BODY | FETCH_BODYSTRUCTURE))
+	if (f->items & (FETCH_ENVELOPE | FETCH_BODY | FETCH_BODYSTRUCTURE | FETCH_PREVIEW))
 		needs |= IMAP_NEED_SUMMARY;
 	if (f->items & FETCH_INTERNALDATE)
 		needs |= IMAP_NEED_MESSAGE;
+	if (f->items & FETCH_SAVEDATE)
+		needs |= IMAP_NEED_SAVED;
 	for (const struct fetch_section *sec = f->sections; sec; sec = sec->next) {
 		needs |= IMAP_NEED_BLOB | IMAP_NEED_MESSAGE;
 		if (sec->path_n > 0 || sec->section != MAIL_SECTION_ALL)

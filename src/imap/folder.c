@@ -1,6 +1,7 @@
 /* Commands on mailboxes as such: CREATE, DELETE, RENAME, SUBSCRIBE, UNSUBSCRIBE, STATUS; arguments they
  * share. */
 #include "imap/name.h"
+#include "imap/objectid.h"
 #include "imap/session_int.h"
 
 /*
@@ -81,7 +82,14 @@ int imap_cmd_create(struct imap_session *s, struct imap_args *a)
 	if (unknown_use)
 		return imap_answer(
 			s, IMAP_NO, "[USEATTR] a mailbox has one special use, of those of RFC 6154");
-	return done(s, mailbox_create(s->store, s->account, path, use, &id, &uidvalidity, &e), &e, "made");
+	if (mailbox_create(s->store, s->account, path, use, &id, &uidvalidity, &e) < 0)
+		return imap_answer_err(s, &e);
+	struct buf text = BUF_INIT(IMAP_OBJECTID_MAX);
+	struct mailbox_row row = {.account = s->account, .id = id, .uidvalidity = uidvalidity};
+	imap_mailboxid_write(&text, &row);
+	imap_answer(s, IMAP_OK, "[MAILBOXID (%" SLICE_FMT ")] made", SLICE_ARG(buf_slice(&text)));
+	buf_free(&text);
+	return 0;
 }
 
 int imap_cmd_delete(struct imap_session *s, struct imap_args *a)
@@ -162,6 +170,7 @@ static const struct {
 	{SLICE_INIT("UIDNEXT"), uidnext}, {SLICE_INIT("UIDVALIDITY"), uidvalidity},
 	{SLICE_INIT("UNSEEN"), unseen}, {SLICE_INIT("DELETED"), deleted}, {SLICE_INIT("SIZE"), size},
 	{SLICE_INIT("APPENDLIMIT"), append_limit}, /* RFC 7889 */
+	{SLICE_INIT("MAILBOXID"), NULL},           /* RFC 8474 4.3: no number */
 };
 
 static bool take_status_item(struct imap_args *a, unsigned *items)
@@ -209,7 +218,13 @@ void imap_write_status(struct imap_session *s, slice path, const struct mailbox_
 			buf_add_c(&s->out, ' ');
 		buf_add(&s->out, status_items[i].name);
 		buf_add_c(&s->out, ' ');
-		imap_write_u64(&s->out, status_items[i].value(s, row));
+		if (status_items[i].value) {
+			imap_write_u64(&s->out, status_items[i].value(s, row));
+		} else {
+			buf_add_c(&s->out, '(');
+			imap_mailboxid_write(&s->out, row);
+			buf_add_c(&s->out, ')');
+		}
 		blank = true;
 	}
 	buf_addz(&s->out, ")\r\n");

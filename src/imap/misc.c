@@ -2,6 +2,7 @@
  * state. */
 #include "imap/capability.h"
 #include "imap/name.h"
+#include "imap/objectid.h"
 #include "imap/session_int.h"
 #include "limits.h"
 #include <errno.h>
@@ -151,6 +152,9 @@ static void describe(struct imap_session *s, slice path, const struct mailbox_ro
 	number_line(out, "* OK [UIDVALIDITY ", s->box.uidvalidity, "] UIDs are valid\r\n");
 	number_line(
 		out, "* OK [UIDNEXT ", row->uidnext > uidnext ? row->uidnext : uidnext, "] the next UID\r\n");
+	buf_addz(out, "* OK [MAILBOXID (");
+	imap_mailboxid_write(out, row);
+	buf_addz(out, ")] its id\r\n");
 	if (s->rev2) {
 		buf_addz(out, "* LIST () \"/\" ");
 		imap_name_write(out, path, s->rev2);

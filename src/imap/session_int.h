@@ -139,13 +139,14 @@ int imap_resolve(struct imap_session *s, const struct imap_seqset *set, struct u
 
 /* ---- walks ---- */
 
-enum imap_need { IMAP_NEED_MESSAGE = 1, IMAP_NEED_SUMMARY = 2, IMAP_NEED_BLOB = 4 };
+enum imap_need { IMAP_NEED_MESSAGE = 1, IMAP_NEED_SUMMARY = 2, IMAP_NEED_BLOB = 4, IMAP_NEED_SAVED = 8 };
 
 struct imap_item {
 	struct mailbox_entry entry;
 	uint32_t seq;
 	struct mailbox_message message; /* with NEED_MESSAGE or NEED_BLOB; places are not valid */
 	struct mail_summary summary;    /* with NEED_SUMMARY; in the walk's arena */
+	int64_t saved_us;               /* with NEED_SAVED: when it came into this mailbox; 0: not known */
 	struct store_blob blob;
 	bool has_blob;
 };

@@ -30,6 +30,19 @@ static void release(struct block *b)
 	b->kept_n = 0;
 }
 
+/* When the message came into this mailbox (RFC 8514). */
+static int64_t saved(const struct imap_session *s, struct imap_item *item)
+{
+	struct mailbox_message m = item->message;
+	struct message_place place;
+
+	while (mailbox_message_place(&m, &place)) {
+		if (place.mailbox == s->box.mailbox && place.uid == item->entry.uid)
+			return place.saved_us;
+	}
+	return 0;
+}
+
 int imap_walk_load(struct imap_walk *w, struct imap_item *item, unsigned needs, err *e)
 {
 	struct imap_session *s = w->s;
@@ -37,11 +50,13 @@ int imap_walk_load(struct imap_walk *w, struct imap_item *item, unsigned needs, 
 	slice record;
 	int rc;
 
-	if (needs & (IMAP_NEED_MESSAGE | IMAP_NEED_BLOB)) {
+	if (needs & (IMAP_NEED_MESSAGE | IMAP_NEED_BLOB | IMAP_NEED_SAVED)) {
 		rc = mailbox_message_get(snap, s->account, item->entry.message, &item->message, e);
 		if (rc <= 0)
 			return rc;
 	}
+	if (needs & IMAP_NEED_SAVED)
+		item->saved_us = saved(s, item);
 	if (needs & IMAP_NEED_SUMMARY) {
 		if (!w->summaries_open && mailbox_summary_open(snap, s->account, &w->summaries, e) < 0)
 			return -1;

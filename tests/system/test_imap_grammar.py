@@ -13,7 +13,8 @@ SEED, COMMANDS = 20240501, 4000
 
 ATOM_NOT = set(b'(){ %*"\\]') | set(range(0x20)) | set(range(0x7f, 256))
 SYSTEM_FLAGS = {b"\\answered", b"\\flagged", b"\\deleted", b"\\seen", b"\\draft"}
-STATUS_ITEMS = {b"MESSAGES", b"RECENT", b"UIDNEXT", b"UIDVALIDITY", b"UNSEEN", b"DELETED", b"SIZE", b"APPENDLIMIT"}
+STATUS_ITEMS = {b"MESSAGES", b"RECENT", b"UIDNEXT", b"UIDVALIDITY", b"UNSEEN", b"DELETED", b"SIZE", b"APPENDLIMIT",
+                b"MAILBOXID"}
 LIST_ATTRIBUTES = {b"\\noselect", b"\\nonexistent", b"\\haschildren", b"\\hasnochildren", b"\\subscribed", b"\\noinferiors",
                    b"\\marked", b"\\unmarked", b"\\all", b"\\archive", b"\\drafts", b"\\flagged", b"\\junk", b"\\sent",
                    b"\\trash", b"\\important", b"\\remote"}
@@ -185,6 +186,9 @@ class Grammar:
         elif name == b"BADCHARSET":
             if self.maybe(b" "):
                 self.many(self.astring, 1)
+        elif name == b"MAILBOXID":
+            self.want(b" ")
+            self.objectid()
         elif name == b"APPENDUID":
             self.match(rb" [1-9][0-9]* [1-9][0-9]*", "UIDVALIDITY and UID")
         elif name == b"COPYUID":
@@ -195,6 +199,9 @@ class Grammar:
         else:
             self.fail("a response code that is known")
         return name
+
+    def objectid(self):
+        self.match(rb"\([A-Za-z0-9_-]{1,255}\)", "an object id")
 
     def capabilities(self):
         got = [self.atom()]
@@ -350,6 +357,15 @@ class Grammar:
             self.body(name == b"BODYSTRUCTURE")
         elif name in (b"RFC822", b"RFC822.HEADER", b"RFC822.TEXT"):
             self.nstring()
+        elif name == b"PREVIEW":
+            self.nstring()
+        elif name == b"SAVEDATE":
+            self.match(rb'NIL|"[ 0-3][0-9]-[A-Z][a-z][a-z]-[0-9]{4} [0-2][0-9]:[0-5][0-9]:[0-6][0-9] [-+][0-9]{4}"', "a date-time")
+        elif name == b"EMAILID":
+            self.objectid()
+        elif name == b"THREADID":
+            if not self.maybe(b"NIL"):
+                self.objectid()
         else:
             self.fail("an item of FETCH")
         return name
@@ -419,7 +435,7 @@ class Grammar:
             self.want(b" ")
             self.mailbox()
             self.want(b" ")
-            got = self.many(lambda: self.match(rb"[A-Z]+ [0-9]+", "a STATUS item").split()[0])
+            got = self.many(lambda: self.match(rb"MAILBOXID \([A-Za-z0-9_-]{1,255}\)|[A-Z-]+ [0-9]+", "a STATUS item").split()[0])
             check(set(got) <= STATUS_ITEMS and len(set(got)) == len(got), got)
         elif name == b"SEARCH":
             check(not self.rev2, "IMAP4rev2 has no SEARCH response")
@@ -600,7 +616,7 @@ class Maker:
         if self.r.random() < .15:
             return self.one(b"BINARY", b"BINARY.PEEK", b"BINARY.SIZE") + self.one(b"[]", b"[1]", b"[2.1]", b"[7]")
         return self.one(b"FLAGS", b"UID", b"ENVELOPE", b"BODY", b"BODYSTRUCTURE", b"INTERNALDATE", b"RFC822.SIZE", b"rfc822",
-                        b"RFC822.HEADER", b"RFC822.TEXT")
+                        b"RFC822.HEADER", b"RFC822.TEXT", b"PREVIEW", b"PREVIEW (LAZY)", b"SAVEDATE", b"EMAILID", b"THREADID")
 
     def key(self, deep=0):
         if deep < 3 and self.r.random() < .3:

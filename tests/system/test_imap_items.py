@@ -1,0 +1,52 @@
+"""IMAP extensions of FETCH, APPEND and the session, as imaplib and a raw client see them."""
+import sys
+
+from harness import check, contains, equal, joined, main, text_of
+
+TEXT = (b"From: a@example.org\r\nTo: alice@example.test\r\nSubject: items\r\nMIME-Version: 1.0\r\n"
+        b"Content-Type: text/plain; charset=gb2312\r\nContent-Transfer-Encoding: base64\r\n\r\nxOO6w6OsysC95w==\r\n")
+
+
+def fresh(h, name):
+    t = h.imap("alice")
+    t.command(f"DELETE {name}")
+    t.ok(f"CREATE {name}")
+    t.ok(f"SELECT {name}")
+    return t
+
+
+def test_capabilities(h):
+    with h.imap() as t:
+        words = t.ok("CAPABILITY")[0][0].split()
+        for word in ("BINARY", "PREVIEW", "SAVEDATE", "OBJECTID"):
+            contains(words, word)
+
+
+def test_preview_and_ids(h):
+    with fresh(h, "Items") as t:
+        t.append(TEXT, "Items")
+        t.ok("NOOP")
+        one = t.fetch(1, "(PREVIEW SAVEDATE EMAILID THREADID BINARY.SIZE[1])")[1]
+        text = text_of(one)
+        contains(text, "你好，世界")
+        contains(text, "SAVEDATE \"")
+        contains(text, "BINARY.SIZE[1] 10")
+        email = text.split("EMAILID (")[1].split(")")[0]
+        box = joined(t.ok("STATUS Items (MAILBOXID)")).split("MAILBOXID (")[1].split(")")[0]
+        t.command("DELETE Items2")
+        t.ok("COPY 1 INBOX")
+        t.ok("RENAME Items Items2")
+        contains(joined(t.ok("STATUS Items2 (MAILBOXID)")), box, "the id after RENAME")
+        contains(joined(t.ok("EXAMINE Items2")), f"[MAILBOXID ({box})]")
+        contains(joined(t.ok("SELECT INBOX")), "[MAILBOXID (")
+        last = joined(t.ok("SEARCH SUBJECT items")).split()[-1]
+        contains(text_of(t.fetch(last, "(EMAILID)")[1]), email, "the copy's id")
+        t.ok("DELETE Items2")
+        t.ok("CREATE Items2")
+        check(box not in joined(t.ok("STATUS Items2 (MAILBOXID)")), "a mailbox made again has an id of its own")
+        t.ok("DELETE Items2")
+        equal(t.command("NOOP")[0][:2], "OK")
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.modules[__name__]))

@@ -111,6 +111,8 @@
 #define LIMIT_IMAP_DEPTH      50       /* parentheses and NOTs of SEARCH */
 #define LIMIT_IMAP_WALK_ARENA 4194304 /* summaries a FETCH or SEARCH has in hand; one may be 1 MiB */
 #define LIMIT_IMAP_HEADER     1048576 /* bytes of a header that HEADER.FIELDS and SEARCH HEADER look at */
+#define LIMIT_IMAP_ORDER      268435456 /* keys of one SORT: 1,000,000 messages take some 100 MiB */
+#define LIMIT_IMAP_SORT_TEXT  1000 /* bytes of a text that SORT compares */
 #define LIMIT_IMAP_NAME       4096 /* bytes of a mailbox name or pattern on the wire; the store takes less */
 
 /* smtp */

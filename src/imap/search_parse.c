@@ -1,3 +1,4 @@
+#include "imap/find.h"
 #include "imap/search.h"
 #include "limits.h"
 #include "mail/date.h"
@@ -253,26 +254,51 @@ static bool take_charset(struct parser *p)
 	return !p->q->bad_charset;
 }
 
-bool imap_take_search(struct imap_args *a, struct search *ret)
+static bool take_keys(struct parser *p)
 {
-	struct parser p = {.a = a, .q = ret};
+	struct imap_args *a = p->a;
+	struct search *q = p->q;
 
-	if (!imap_take_sp(a))
+	q->root = new_node(p, SEARCH_AND);
+	if (!q->root)
 		return false;
-	if (try_word(a, S("RETURN")) && (!take_returns(a, ret) || !imap_take_sp(a)))
-		return false;
-	if (try_word(a, S("CHARSET")) && !take_charset(&p))
-		return false;
-	ret->root = new_node(&p, SEARCH_AND);
-	if (!ret->root)
-		return false;
-	struct search_node **tail = &ret->root->child;
+	struct search_node **tail = &q->root->child;
 	do {
-		if (ret->root->child && !imap_take_sp(a))
+		if (q->root->child && !imap_take_sp(a))
 			return false;
-		if (!take_key(&p, 1, tail))
+		if (!take_key(p, 1, tail))
 			return false;
 		tail = &(*tail)->next;
 	} while (!imap_args_at_end(a));
 	return imap_take_end(a);
+}
+
+bool imap_take_search_returns(struct imap_args *a, struct search *ret)
+{
+	slice before = a->text;
+
+	if (!imap_take_sp(a))
+		return false;
+	if (try_word(a, S("RETURN")))
+		return take_returns(a, ret);
+	a->text = before;
+	return true;
+}
+
+bool imap_take_search_program(struct imap_args *a, struct search *ret)
+{
+	struct parser p = {.a = a, .q = ret};
+
+	return take_charset(&p) && take_keys(&p);
+}
+
+bool imap_take_search(struct imap_args *a, struct search *ret)
+{
+	struct parser p = {.a = a, .q = ret};
+
+	if (!imap_take_search_returns(a, ret) || !imap_take_sp(a))
+		return false;
+	if (try_word(a, S("CHARSET")) && !take_charset(&p))
+		return false;
+	return take_keys(&p);
 }

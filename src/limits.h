@@ -113,6 +113,9 @@
 #define LIMIT_IMAP_HEADER     1048576 /* bytes of a header that HEADER.FIELDS and SEARCH HEADER look at */
 #define LIMIT_IMAP_ORDER      268435456 /* keys of one SORT: 1,000,000 messages take some 100 MiB */
 #define LIMIT_IMAP_SORT_TEXT  1000 /* bytes of a text that SORT compares */
+#define LIMIT_IMAP_RESYNC_ROWS                                                                               \
+	16384 /* change rows read for QRESYNC and CHANGEDSINCE, some 2 ms; past that the blocks tell */
+#define LIMIT_IMAP_RESYNC_RANGES 65536 /* UID ranges taken from them */
 #define LIMIT_IMAP_NAME       4096 /* bytes of a mailbox name or pattern on the wire; the store takes less */
 
 /* smtp */

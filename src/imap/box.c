@@ -1,5 +1,5 @@
 /* The selected mailbox as its client knows it: opened, kept up to date from the change log, told. */
-#include "imap/session_int.h"
+#include "imap/condstore.h"
 #include "mailbox/change.h"
 #include <errno.h>
 
@@ -50,6 +50,7 @@ static int fill(struct imap_session *s, struct store_snap *snap, uint32_t *ret_f
 	if (row.unseen > 0 && first_unseen(s, snap, ret_first_unseen, e) < 0)
 		return -1;
 	s->box.uidvalidity = row.uidvalidity;
+	s->box.highest = s->box.told = row.highest_modseq;
 	s->box.keywords = mailbox_keyword_count(&row);
 	return 1;
 }
@@ -218,6 +219,7 @@ static int gather(struct imap_session *s, struct news *n, err *e)
 			rc = s->box.modseq < floor ? from_blocks(s, &snap, n, e) : from_log(s, &snap, n, e);
 		if (rc >= 0 && modseq > s->box.modseq)
 			s->box.modseq = modseq;
+		s->box.highest = row.highest_modseq;
 		imap_box_keywords(s, &row);
 	}
 	store_snap_end(&snap);
@@ -228,7 +230,7 @@ static int gather(struct imap_session *s, struct news *n, err *e)
 
 /* From the highest down, so that no number moves before it is told; each run of UIDs repeats its first
  * number. */
-static int tell_gone(struct imap_session *s)
+static int tell_expunged(struct imap_session *s)
 {
 	struct uidset *gone = &s->box.gone, *uids = &s->box.uids;
 
@@ -253,6 +255,45 @@ static int tell_gone(struct imap_session *s)
 	return 0;
 }
 
+/* QRESYNC: only what the client knows of may be named (RFC 7162 3.2.10.2). */
+static int tell_vanished(struct imap_session *s)
+{
+	struct uidset *gone = &s->box.gone, *uids = &s->box.uids;
+	struct uidset seen = {0}, left = {0};
+	int rc = uidset_common(gone, uids, &seen) < 0 || uidset_minus(uids, gone, &left) < 0 ? -ENOMEM : 0;
+
+	if (rc == 0)
+		rc = imap_write_vanished(s, &seen, false);
+	if (rc == 0) {
+		for (uint32_t i = 0; i < seen.n; i++)
+			(void)uidset_remove_range(&s->saved, seen.ranges[i].first, seen.ranges[i].last);
+		uidset_free(uids);
+		*uids = left;
+		left = (struct uidset){0};
+		uidset_free(gone);
+	}
+	uidset_free(&seen);
+	uidset_free(&left);
+	return rc;
+}
+
+/*
+ * A client takes the highest MODSEQ it saw for where to begin the next time. While an expunge waits that is
+ * too high, and it is told so (RFC 7162 3.2, 6).
+ */
+static void tell_highest(struct imap_session *s)
+{
+	bool waits = uidset_count(&s->box.gone) > 0;
+
+	if (waits && s->condstore)
+		imap_write_highest(s, s->box.told, "some expunges wait");
+	else if (!waits && s->box.waited && s->condstore)
+		imap_write_highest(s, s->box.highest, "all is told");
+	s->box.waited = waits;
+	if (!waits)
+		s->box.told = s->box.highest;
+}
+
 int imap_tell_flags(struct imap_walk *w, struct imap_item *item, err *e)
 {
 	const struct mailbox_row names = {.keywords = w->keywords};
@@ -265,7 +306,10 @@ int imap_tell_flags(struct imap_walk *w, struct imap_item *item, err *e)
 	imap_write_u64(out, item->entry.uid);
 	buf_addz(out, " FLAGS (");
 	imap_write_flags(out, item->entry.flags, item->entry.keywords, &names);
-	buf_addz(out, "))\r\n");
+	buf_add_c(out, ')');
+	if (w->s->condstore)
+		imap_write_modseq(out, item->entry.modseq);
+	buf_addz(out, ")\r\n");
 	return 1;
 }
 
@@ -292,7 +336,7 @@ int imap_box_news(struct imap_session *s, bool expunges)
 	if ((s->dirty || !s->watch_loop) && gather(s, &n, &e) < 0)
 		rc = imap_end_of(&e); /* the view would be wrong from here on: the session ends */
 	if (rc == 0 && expunges && uidset_count(&s->box.gone) > 0)
-		rc = tell_gone(s);
+		rc = s->qresync ? tell_vanished(s) : tell_expunged(s);
 	/* Flags of what the client knows; those of new messages it will fetch. */
 	if (rc == 0 && uidset_count(&n.flagged) > 0) {
 		struct imap_walk w = {.s = s, .uids = &n.flagged, .now = imap_tell_flags};
@@ -302,6 +346,8 @@ int imap_box_news(struct imap_session *s, bool expunges)
 	}
 	if (rc == 0)
 		rc = tell_added(s, &n.added);
+	if (rc == 0)
+		tell_highest(s);
 	uidset_free(&n.added);
 	uidset_free(&n.flagged);
 	return rc;

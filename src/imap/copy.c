@@ -1,5 +1,5 @@
 /* COPY, MOVE (RFC 6851), EXPUNGE, UID EXPUNGE and the codes of UIDPLUS (RFC 4315). */
-#include "imap/session_int.h"
+#include "imap/condstore.h"
 
 struct copy_args {
 	struct imap_seqset set;
@@ -58,15 +58,31 @@ static int answer_copy(struct imap_session *s, const struct copy *c)
 	return 0;
 }
 
+/*
+ * OK after messages went: who resumes by mod-sequences is told the one that holds once all news are (RFC 7162
+ * 3.2.7, 3.2.9).
+ */
+static int answer_gone(struct imap_session *s, bool any, const char *done)
+{
+	if (!any || !s->condstore)
+		return imap_answer(s, IMAP_OK, "%s", done);
+	int rc = imap_box_news(s, true);
+	if (rc < 0)
+		return rc;
+	return imap_answer(s, IMAP_OK, "[HIGHESTMODSEQ %llu] %s", (unsigned long long)s->box.told, done);
+}
+
 /* MOVE says its COPYUID before the EXPUNGEs (RFC 6851 4.3). */
 static int answer_move(struct imap_session *s, const struct copy *c, int rc, const err *e)
 {
-	if (uidset_count(&c->ret_source) > 0) {
+	bool any = uidset_count(&c->ret_source) > 0;
+
+	if (any) {
 		buf_addz(&s->out, "* OK ");
 		write_copyuid(&s->out, c);
 		buf_addz(&s->out, "\r\n");
 	}
-	return rc < 0 ? imap_answer_err(s, e) : imap_answer(s, IMAP_OK, "moved");
+	return rc < 0 ? imap_answer_err(s, e) : answer_gone(s, any, "moved");
 }
 
 static int copy_or_move(struct imap_session *s, struct imap_args *a, bool move)
@@ -118,8 +134,9 @@ static int expunge(struct imap_session *s, const struct uidset *uids)
 	err e = {0};
 	int rc = mailbox_expunge(s->store, &x, &e);
 
+	bool any = uidset_count(&x.ret_expunged) > 0;
 	uidset_free(&x.ret_expunged);
-	return rc < 0 ? imap_answer_err(s, &e) : imap_answer(s, IMAP_OK, "expunged");
+	return rc < 0 ? imap_answer_err(s, &e) : answer_gone(s, any, "expunged");
 }
 
 int imap_cmd_expunge(struct imap_session *s, struct imap_args *a)

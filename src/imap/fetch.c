@@ -20,7 +20,7 @@ static void write_items(struct imap_walk *w, const struct imap_item *item)
 	if (w->s->by_uid)
 		items |= FETCH_UID;
 	if (run->seen && uidset_has(run->seen, item->entry.uid))
-		items |= FETCH_FLAGS;
+		items |= FETCH_FLAGS | (w->s->condstore ? FETCH_UID | FETCH_MODSEQ : 0);
 	buf_addz(out, "* ");
 	imap_write_u64(out, item->seq);
 	buf_addz(out, " FETCH (");
@@ -34,6 +34,8 @@ static void write_items(struct imap_walk *w, const struct imap_item *item)
 		imap_write_flags(out, item->entry.flags, item->entry.keywords, &names);
 		buf_add_c(out, ')');
 	}
+	if (items & FETCH_MODSEQ)
+		imap_write_modseq(out, item->entry.modseq);
 	if (items & FETCH_INTERNALDATE) {
 		int64_t us = item->message.internal_us;
 		struct mail_date d = {.utc_s = us / 1000000 - (us % 1000000 < 0),
@@ -148,6 +150,23 @@ static int set_seen(struct imap_session *s, const struct uidset *uids, err *e)
 	return rc;
 }
 
+/* The messages to fetch. 0; 1: answered; -1: e. */
+static int resolve(struct imap_session *s, const struct fetch *f, const struct imap_seqset *set,
+	struct uidset *ret, err *e)
+{
+	struct uidset named = {0};
+	int rc = 0;
+
+	if (f->since.vanished && imap_seqset_named(set, &named) < 0)
+		rc = err_set(e, ERR_TEMP, "no memory");
+	if (rc == 0)
+		rc = imap_resolve(s, set, ret);
+	if (rc == 0 && f->since.is)
+		rc = imap_changedsince_apply(s, &f->since, &named, ret, e);
+	uidset_free(&named);
+	return rc;
+}
+
 int imap_cmd_fetch(struct imap_session *s, struct imap_args *a)
 {
 	struct run run = {0};
@@ -159,11 +178,17 @@ int imap_cmd_fetch(struct imap_session *s, struct imap_args *a)
 	if (!imap_take_sp(a) || !imap_take_seqset(a, &set) || !imap_take_sp(a) ||
 		!imap_take_fetch(a, &run.f) || !imap_take_end(a))
 		return imap_bad_args(s, a);
-	if (imap_resolve(s, &set, &uids) != 0) {
+	const char *refusal = imap_changedsince_refusal(s, &run.f.since);
+	if (refusal)
+		return imap_answer(s, IMAP_BAD, "%s", refusal);
+	if (run.f.items & FETCH_MODSEQ)
+		imap_condstore_enable(s);
+	rc = resolve(s, &run.f, &set, &uids, &e);
+	if (rc > 0) {
 		uidset_free(&uids);
 		return 0;
 	}
-	if (run.f.sets_seen && !s->box.readonly) {
+	if (rc == 0 && run.f.sets_seen && !s->box.readonly) {
 		rc = set_seen(s, &uids, &e);
 		run.seen = &s->quiet.uids;
 	}

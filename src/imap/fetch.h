@@ -1,6 +1,7 @@
 /* What a FETCH asks for (RFC 9051 6.4.5), parsed. */
 #pragma once
 #include "imap/args.h"
+#include "imap/condstore.h"
 #include "imap/session_int.h"
 
 enum fetch_item {
@@ -11,6 +12,7 @@ enum fetch_item {
 	FETCH_ENVELOPE = 16,
 	FETCH_BODY = 32,
 	FETCH_BODYSTRUCTURE = 64,
+	FETCH_MODSEQ = 128, /* RFC 7162 */
 	FETCH_PREVIEW = 256,  /* RFC 8970 */
 	FETCH_SAVEDATE = 512, /* RFC 8514 */
 	FETCH_EMAILID = 1024, /* RFC 8474 */
@@ -43,9 +45,11 @@ struct fetch {
 	unsigned items; /* enum fetch_item */
 	bool sets_seen;
 	struct fetch_section *sections;
+	struct imap_changedsince since;
 	bool unknown_cte; /* met on the way */
 };
 
+/* The items, and the modifiers behind them. */
 bool imap_take_fetch(struct imap_args *a, struct fetch *ret);
 /* PREVIEW's modifiers, if any, behind the word. */
 bool imap_take_preview(struct imap_args *a);

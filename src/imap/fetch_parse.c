@@ -12,6 +12,7 @@ static const struct {
 	{SLICE_INIT("FLAGS"), FETCH_FLAGS, false},
 	{SLICE_INIT("INTERNALDATE"), FETCH_INTERNALDATE, false},
 	{SLICE_INIT("RFC822.SIZE"), FETCH_SIZE, false},
+	{SLICE_INIT("MODSEQ"), FETCH_MODSEQ, false},
 	{SLICE_INIT("ENVELOPE"), FETCH_ENVELOPE, false},
 	{SLICE_INIT("BODYSTRUCTURE"), FETCH_BODYSTRUCTURE, false},
 	{SLICE_INIT("SAVEDATE"), FETCH_SAVEDATE, false},
@@ -228,7 +229,27 @@ static bool take_item(struct imap_args *a, struct fetch *f, bool alone, struct f
 	return imap_args_fail(a, "that FETCH item is not known");
 }
 
-bool imap_take_fetch(struct imap_args *a, struct fetch *ret)
+/* RFC 4466 2.4; each parser of an extension takes what is its own. */
+static bool take_modifiers(struct imap_args *a, struct fetch *f)
+{
+	slice name;
+
+	if (imap_args_at_end(a))
+		return true;
+	if (!imap_take_sp(a) || !imap_take_c(a, '('))
+		return false;
+	for (bool first = true; first || !imap_try_c(a, ')'); first = false) {
+		if ((!first && !imap_take_sp(a)) || !imap_take_atom(a, &name))
+			return false;
+		if (!imap_take_changedsince(a, name, &f->since))
+			return imap_args_fail(a, "that FETCH modifier is not known, or stands twice");
+	}
+	if (f->since.is)
+		f->items |= FETCH_MODSEQ;
+	return true;
+}
+
+static bool take_items(struct imap_args *a, struct fetch *ret)
 {
 	struct fetch_section **tail = &ret->sections;
 	size_t n = 0;
@@ -244,6 +265,11 @@ bool imap_take_fetch(struct imap_args *a, struct fetch *ret)
 			return false;
 	} while (!imap_try_c(a, ')'));
 	return true;
+}
+
+bool imap_take_fetch(struct imap_args *a, struct fetch *ret)
+{
+	return take_items(a, ret) && take_modifiers(a, ret);
 }
 
 unsigned imap_fetch_needs(const struct fetch *f)

@@ -1,5 +1,6 @@
 /* Commands on mailboxes as such: CREATE, DELETE, RENAME, SUBSCRIBE, UNSUBSCRIBE, STATUS; arguments they
  * share. */
+#include "imap/condstore.h"
 #include "imap/name.h"
 #include "imap/objectid.h"
 #include "imap/session_int.h"
@@ -160,6 +161,7 @@ STATUS_VALUE(uidvalidity, row->uidvalidity)
 STATUS_VALUE(unseen, row->unseen)
 STATUS_VALUE(deleted, row->deleted)
 STATUS_VALUE(size, row->bytes)
+STATUS_VALUE(highest_modseq, row->highest_modseq)
 STATUS_VALUE(append_limit, s->config->message_max)
 
 static const struct {
@@ -169,7 +171,8 @@ static const struct {
 	{SLICE_INIT("MESSAGES"), messages}, {SLICE_INIT("RECENT"), no_recent},
 	{SLICE_INIT("UIDNEXT"), uidnext}, {SLICE_INIT("UIDVALIDITY"), uidvalidity},
 	{SLICE_INIT("UNSEEN"), unseen}, {SLICE_INIT("DELETED"), deleted}, {SLICE_INIT("SIZE"), size},
-	{SLICE_INIT("APPENDLIMIT"), append_limit}, /* RFC 7889 */
+	{SLICE_INIT("HIGHESTMODSEQ"), highest_modseq}, /* RFC 7162 */
+	{SLICE_INIT("APPENDLIMIT"), append_limit},     /* RFC 7889 */
 	{SLICE_INIT("MAILBOXID"), NULL},           /* RFC 8474 4.3: no number */
 };
 
@@ -208,6 +211,10 @@ void imap_write_status(struct imap_session *s, slice path, const struct mailbox_
 {
 	bool blank = false;
 
+	for (size_t i = 0; i < COUNT_OF(status_items); i++) {
+		if ((items & 1u << i) && status_items[i].value == highest_modseq)
+			imap_condstore_enable(s);
+	}
 	buf_addz(&s->out, "* STATUS ");
 	imap_name_write(&s->out, path, s->rev2);
 	buf_addz(&s->out, " (");

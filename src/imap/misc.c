@@ -1,6 +1,7 @@
 /* Commands about the session itself: NOOP, CAPABILITY, ID, ENABLE, NAMESPACE, IDLE, LOGOUT; and the selected
  * state. */
 #include "imap/capability.h"
+#include "imap/condstore.h"
 #include "imap/name.h"
 #include "imap/objectid.h"
 #include "imap/session_int.h"
@@ -39,18 +40,51 @@ int imap_cmd_id(struct imap_session *s, struct imap_args *a)
 	return imap_answer(s, IMAP_OK, "pleased to meet you");
 }
 
+/* ---- ENABLE (RFC 5161) ---- */
+
+static void enable_rev2(struct imap_session *s)
+{
+	s->rev2 = true;
+}
+
+static void enable_qresync(struct imap_session *s)
+{
+	s->qresync = true;
+	imap_condstore_enable(s);
+}
+
+static const struct {
+	slice name;
+	void (*enable)(struct imap_session *s); /* may write, behind ENABLED */
+} enableable[] = {
+	{SLICE_INIT("IMAP4rev2"), enable_rev2},
+	{SLICE_INIT("CONDSTORE"), imap_condstore_enable},
+	{SLICE_INIT("QRESYNC"), enable_qresync},
+};
+
 int imap_cmd_enable(struct imap_session *s, struct imap_args *a)
 {
-	bool rev2 = false;
+	unsigned asked = 0;
 	slice word;
 
 	do {
 		if (!imap_take_sp(a) || !imap_take_atom(a, &word))
 			return imap_bad_args(s, a);
-		rev2 |= slice_ieq(word, S("IMAP4rev2")); /* what is not known is passed over: RFC 5161 3.1 */
+		for (size_t i = 0; i < COUNT_OF(enableable); i++)
+			asked |= slice_ieq(word, enableable[i].name) ? 1u << i : 0; /* others are passed over: 3.1 */
 	} while (!imap_args_at_end(a));
-	s->rev2 |= rev2;
-	buf_addz(&s->out, rev2 ? "* ENABLED IMAP4rev2\r\n" : "* ENABLED\r\n");
+	buf_addz(&s->out, "* ENABLED");
+	for (size_t i = 0; i < COUNT_OF(enableable); i++) {
+		if (!(asked & 1u << i))
+			continue;
+		buf_add_c(&s->out, ' ');
+		buf_add(&s->out, enableable[i].name);
+	}
+	buf_addz(&s->out, "\r\n");
+	for (size_t i = 0; i < COUNT_OF(enableable); i++) {
+		if (asked & 1u << i)
+			enableable[i].enable(s);
+	}
 	return imap_answer(s, IMAP_OK, "enabled what is known");
 }
 
@@ -155,6 +189,7 @@ static void describe(struct imap_session *s, slice path, const struct mailbox_ro
 	buf_addz(out, "* OK [MAILBOXID (");
 	imap_mailboxid_write(out, row);
 	buf_addz(out, ")] its id\r\n");
+	imap_write_highest(s, s->box.highest, "the highest mod-sequence");
 	if (s->rev2) {
 		buf_addz(out, "* LIST () \"/\" ");
 		imap_name_write(out, path, s->rev2);
@@ -183,18 +218,22 @@ static int open_path(struct imap_session *s, slice path, bool readonly, uint32_t
 static int select_mailbox(struct imap_session *s, struct imap_args *a, bool readonly)
 {
 	struct store_snap snap = {0};
+	struct imap_open_params params = {0};
 	struct mailbox_row row;
 	uint32_t first_unseen = 0, id = 0;
 	err e = {0};
 	slice path;
 
-	if (!imap_take_sp(a) || !imap_take_mailbox(s, a, &path) || !imap_take_end(a))
+	if (!imap_take_sp(a) || !imap_take_mailbox(s, a, &path) ||
+		!imap_take_open_params(a, s->qresync, &params) || !imap_take_end(a))
 		return imap_bad_args(s, a);
 	if (s->box.open) {
 		imap_box_close(s);
 		buf_addz(&s->out, "* OK [CLOSED] the mailbox before is closed\r\n");
 	}
 	uidset_free(&s->saved);
+	if (params.condstore || params.qresync) /* nothing is open: SELECT's own answer says HIGHESTMODSEQ */
+		imap_condstore_enable(s);
 	int rc = path.p ? open_path(s, path, readonly, &first_unseen, &id, &e) : 0;
 	if (rc > 0 && (rc = store_snap_begin(s->store, &snap, &e)) == 0) {
 		rc = mailbox_get(&snap, s->account, id, &row, &e);
@@ -202,6 +241,8 @@ static int select_mailbox(struct imap_session *s, struct imap_args *a, bool read
 			describe(s, path, &row, first_unseen);
 	}
 	store_snap_end(&snap);
+	if (rc > 0 && params.qresync && imap_open_resync(s, &params, &e) < 0)
+		rc = -1;
 	if (rc > 0)
 		return imap_answer(
 			s, IMAP_OK, readonly ? "[READ-ONLY] open for reading" : "[READ-WRITE] open");

@@ -1,4 +1,5 @@
 /* SEARCH: the walk and what is said of its result (RFC 9051 6.4.4, ESEARCH RFC 4731, SEARCHRES RFC 5182). */
+#include "imap/condstore.h"
 #include "imap/search.h"
 #include "io/fiber.h"
 
@@ -7,13 +8,30 @@
 struct run {
 	struct search q;
 	struct uidset found;
+	struct {
+		uint32_t first_uid, last_uid;
+		uint64_t first, last, highest;
+	} modseq; /* of what was found */
 	uint64_t breath;
 };
 
 static int found(struct run *run, const struct imap_item *item, err *e)
 {
-	if (uidset_add(&run->found, item->entry.uid) < 0)
+	uint32_t uid = item->entry.uid;
+	uint64_t modseq = item->entry.modseq;
+
+	if (uidset_add(&run->found, uid) < 0)
 		return err_set(e, ERR_TEMP, "no memory");
+	if (run->modseq.first_uid == 0 || uid < run->modseq.first_uid) {
+		run->modseq.first_uid = uid;
+		run->modseq.first = modseq;
+	}
+	if (uid > run->modseq.last_uid) {
+		run->modseq.last_uid = uid;
+		run->modseq.last = modseq;
+	}
+	if (modseq > run->modseq.highest)
+		run->modseq.highest = modseq;
 	return 1;
 }
 
@@ -63,6 +81,7 @@ static int resolve_sets(struct imap_session *s, struct search *q)
 	int rc = 0;
 
 	for (struct search_node *n = q->sets; n && rc >= 0; n = n->next_set) {
+		s->by_numbers |= !n->set.saved && !n->set_is_uids;
 		if (n->set.saved)
 			rc = uidset_merge(&n->uids, &s->saved);
 		else if (n->set_is_uids)
@@ -75,23 +94,7 @@ static int resolve_sets(struct imap_session *s, struct search *q)
 
 /* ---- answers ---- */
 
-/* UIDs as the client counts: a range of members is a range of numbers. */
-static int numbers(const struct imap_session *s, const struct uidset *uids, struct uidset *ret)
-{
-	for (uint32_t i = 0; i < uids->n; i++) {
-		uint32_t first = uids->ranges[i].first, last = uids->ranges[i].last;
-
-		if (!s->by_uid) {
-			first = uidset_seq(&s->box.uids, first);
-			last = uidset_seq(&s->box.uids, last);
-		}
-		if (uidset_add_range(ret, first, last) < 0)
-			return -1;
-	}
-	return 0;
-}
-
-static int write_search(struct imap_session *s, const struct uidset *set)
+static int write_search(struct imap_session *s, const struct uidset *set, uint64_t modseq)
 {
 	int rc = 0;
 
@@ -104,6 +107,11 @@ static int write_search(struct imap_session *s, const struct uidset *set)
 				rc = imap_send(s);
 		}
 	}
+	if (modseq > 0) {
+		buf_addz(&s->out, " (MODSEQ ");
+		imap_write_u64(&s->out, modseq);
+		buf_add_c(&s->out, ')');
+	}
 	buf_addz(&s->out, "\r\n");
 	return rc;
 }
@@ -114,7 +122,21 @@ static void write_number(struct buf *out, const char *name, uint64_t v)
 	imap_write_u64(out, v);
 }
 
-static void write_esearch(struct imap_session *s, unsigned returns, const struct uidset *set)
+/* The highest one of the messages that are told: with MIN or MAX alone just those (RFC 4731 3.2). */
+static uint64_t told_modseq(const struct run *run, unsigned returns)
+{
+	uint64_t first = returns & SEARCH_RETURN_MIN ? run->modseq.first : 0;
+	uint64_t last = returns & SEARCH_RETURN_MAX ? run->modseq.last : 0;
+
+	if (!run->q.modseq)
+		return 0;
+	if (returns & (SEARCH_RETURN_ALL | SEARCH_RETURN_COUNT))
+		return run->modseq.highest;
+	return first > last ? first : last;
+}
+
+static void write_esearch(
+	struct imap_session *s, unsigned returns, const struct uidset *set, uint64_t modseq)
 {
 	struct buf *out = &s->out;
 	uint32_t count = uidset_count(set);
@@ -134,6 +156,8 @@ static void write_esearch(struct imap_session *s, unsigned returns, const struct
 	}
 	if (returns & SEARCH_RETURN_COUNT)
 		write_number(out, " COUNT ", count);
+	if (modseq > 0)
+		write_number(out, " MODSEQ ", modseq);
 	buf_addz(out, "\r\n");
 }
 
@@ -161,13 +185,15 @@ static int save(struct imap_session *s, unsigned returns, struct uidset *found_u
 
 static int tell(struct imap_session *s, struct run *run)
 {
+	unsigned returns = run->q.extended ? run->q.returns : SEARCH_RETURN_ALL;
+	uint64_t modseq = told_modseq(run, returns);
 	struct uidset set = {0};
-	int rc = numbers(s, &run->found, &set);
+	int rc = imap_numbers(s, &run->found, &set);
 
 	if (rc == 0 && (run->q.extended || s->rev2))
-		write_esearch(s, run->q.extended ? run->q.returns : SEARCH_RETURN_ALL, &set);
+		write_esearch(s, returns, &set, modseq);
 	else if (rc == 0)
-		rc = write_search(s, &set);
+		rc = write_search(s, &set, modseq);
 	uidset_free(&set);
 	if (rc == 0 && (run->q.returns & SEARCH_RETURN_SAVE))
 		rc = save(s, run->q.returns, &run->found);
@@ -195,6 +221,8 @@ int imap_cmd_search(struct imap_session *s, struct imap_args *a)
 			uidset_free(&s->saved);
 		return imap_answer(s, IMAP_NO, "[BADCHARSET (UTF-8 US-ASCII)] that charset is not known");
 	}
+	if (run.q.modseq)
+		imap_condstore_enable(s);
 	int rc = resolve_sets(s, &run.q);
 	if (rc < 0)
 		(void)err_set(&e, ERR_TEMP, "no memory");

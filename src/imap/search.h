@@ -12,6 +12,7 @@ enum search_op {
 	SEARCH_UIDS,
 	SEARCH_LARGER,
 	SEARCH_SMALLER,
+	SEARCH_MODSEQ, /* RFC 7162 3.1.5 */
 	SEARCH_BEFORE, /* INTERNALDATE, by day; from here on the entry alone does not decide */
 	SEARCH_ON,
 	SEARCH_SINCE,
@@ -53,6 +54,7 @@ struct search {
 	struct search_node *sets;
 	unsigned texts; /* nodes that look into messages */
 	unsigned needs; /* enum imap_need, of all nodes; BLOB is always possible */
+	bool modseq;    /* MODSEQ is among the keys: the answer says the highest one of what is told */
 	bool bad_charset;
 };
 

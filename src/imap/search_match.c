@@ -287,6 +287,8 @@ static int match_leaf(const struct search_node *n, struct search_message *m, err
 		return entry->size > n->number;
 	case SEARCH_SMALLER:
 		return entry->size < n->number;
+	case SEARCH_MODSEQ:
+		return entry->modseq >= n->number;
 	case SEARCH_BEFORE:
 	case SEARCH_ON:
 	case SEARCH_SINCE:

@@ -1,3 +1,4 @@
+#include "imap/condstore.h"
 #include "imap/find.h"
 #include "imap/search.h"
 #include "limits.h"
@@ -6,7 +7,7 @@
 
 #define TEXTS_MAX 64 /* keys that read messages */
 
-enum argument { NOTHING, KEYWORD, NUMBER, DATE, STRING, FIELD_AND_STRING, UID_SET, ONE_KEY, TWO_KEYS };
+enum argument { NOTHING, KEYWORD, NUMBER, DATE, STRING, FIELD_AND_STRING, UID_SET, MODSEQ, ONE_KEY, TWO_KEYS };
 
 static const struct key {
 	slice name;
@@ -49,6 +50,7 @@ static const struct key {
 	{SLICE_INIT("BODY"), SEARCH_BODY, STRING},
 	{SLICE_INIT("TEXT"), SEARCH_TEXT, STRING},
 	{SLICE_INIT("UID"), SEARCH_UIDS, UID_SET},
+	{SLICE_INIT("MODSEQ"), SEARCH_MODSEQ, MODSEQ},
 	{SLICE_INIT("NOT"), SEARCH_AND, ONE_KEY, true},
 	{SLICE_INIT("OR"), SEARCH_OR, TWO_KEYS},
 };
@@ -110,6 +112,24 @@ static bool take_set(struct parser *p, struct search_node *n, bool uids)
 	return imap_take_seqset(p->a, &n->set);
 }
 
+/* MODSEQ ["/flags/name" priv|shared|all] n: there is one a message, whatever is named (RFC 7162 3.1.5). */
+static bool take_modseq(struct parser *p, struct search_node *n)
+{
+	struct imap_args *a = p->a;
+	slice entry, type;
+
+	p->q->modseq = true;
+	if (imap_args_peek(a) == '"') {
+		if (!imap_take_string(a, &entry) || !imap_take_sp(a) || !imap_take_atom(a, &type) ||
+			!imap_take_sp(a))
+			return false;
+		if (!slice_istarts(entry, S("/flags/")) || (!slice_ieq(type, S("all")) &&
+				!slice_ieq(type, S("priv")) && !slice_ieq(type, S("shared"))))
+			return imap_args_fail(a, "MODSEQ wants an entry like \"/flags/\\\\Seen\" all");
+	}
+	return imap_take_modseq(a, &n->number);
+}
+
 static bool take_key(struct parser *p, unsigned depth, struct search_node **ret);
 
 static bool take_children(struct parser *p, unsigned depth, size_t count, struct search_node *n)
@@ -149,6 +169,8 @@ static bool take_argument(struct parser *p, const struct key *k, unsigned depth,
 		       take_text(p, &n->text);
 	case UID_SET:
 		return imap_take_sp(a) && take_set(p, n, true);
+	case MODSEQ:
+		return imap_take_sp(a) && take_modseq(p, n);
 	case ONE_KEY:
 		return take_children(p, depth, 1, n);
 	case TWO_KEYS:

@@ -166,3 +166,17 @@ int imap_seqset_seqs(const struct imap_seqset *set, const struct uidset *have, s
 	}
 	return past;
 }
+
+int imap_seqset_named(const struct imap_seqset *set, struct uidset *add_to)
+{
+	struct imap_seqset copy = {.ranges = calloc(set->n + 1, sizeof *copy.ranges), .n = set->n};
+	int rc = copy.ranges ? 0 : -1;
+
+	if (rc == 0 && set->n > 0)
+		memcpy(copy.ranges, set->ranges, set->n * sizeof *copy.ranges);
+	uint32_t n = rc == 0 ? tidy(&copy, UINT32_MAX) : 0;
+	for (uint32_t i = 0; i < n && rc == 0; i++)
+		rc = uidset_add_range(add_to, copy.ranges[i].first, copy.ranges[i].last);
+	free(copy.ranges);
+	return rc;
+}

@@ -27,3 +27,6 @@ int imap_seqset_uids(const struct imap_seqset *set, const struct uidset *have, s
  * RFC 9051 6.4, "sequence-set"); what lies within was added all the same. A range that begins within is cut.
  */
 int imap_seqset_seqs(const struct imap_seqset *set, const struct uidset *have, struct uidset *add_to);
+/* All numbers that the set names, whether they exist or not; `*` has no end. Before the set is resolved in
+ * one of the other ways, which forget `*`. 0, -1 out of memory. */
+int imap_seqset_named(const struct imap_seqset *set, struct uidset *add_to);

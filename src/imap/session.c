@@ -175,6 +175,7 @@ static const struct verb *judge_verb(struct imap_session *s, struct imap_args *a
 	slice name = s->command.verb;
 
 	s->by_uid = slice_ieq(name, S("UID"));
+	s->by_numbers = false;
 	if (s->by_uid && (!imap_take_sp(a) || !imap_take_atom(a, &name))) {
 		*ret_why = "UID wants a command behind it";
 		return NULL;
@@ -207,7 +208,7 @@ static int run_command(struct imap_session *s)
 		return imap_answer(s, IMAP_NO, "[READ-ONLY] the mailbox was opened for reading only");
 	rc = v->run(s, &a);
 	if (rc >= 0 && !(v->flags & IMAP_NO_NEWS))
-		rc = imap_box_news(s, s->by_uid || !(v->flags & IMAP_USES_SEQS));
+		rc = imap_box_news(s, (s->by_uid && !s->by_numbers) || !(v->flags & IMAP_USES_SEQS));
 	uidset_free(&s->quiet.uids);
 	s->quiet = (struct imap_quiet){0};
 	return rc;

@@ -16,6 +16,9 @@ struct imap_box { /* the selected mailbox as the client knows it */
 	struct uidset uids; /* seq n is its n-th member */
 	struct uidset gone; /* members of uids that are expunged, not told yet */
 	uint64_t modseq;    /* changes up to here are in */
+	uint64_t highest;   /* HIGHESTMODSEQ of the view */
+	uint64_t told;      /* the same without what waits in `gone`: a client may come back with it */
+	bool waited;        /* so the client heard of an older one */
 	unsigned keywords;  /* names of the table the client was told */
 };
 
@@ -36,6 +39,8 @@ struct imap_session {
 	uint32_t account;
 	uint32_t errors;
 	bool done, rev2; /* rev2: enabled; mailbox names are UTF-8 then (RFC 9051 5.1) */
+	bool condstore;  /* FETCH responses tell UID and MODSEQ (RFC 7162 3.1, 3.2.4) */
+	bool qresync;    /* VANISHED takes the place of EXPUNGE (RFC 7162 3.2.3) */
 	bool dirty;      /* the watch heard of a change */
 
 	struct imap_box box;
@@ -47,6 +52,7 @@ struct imap_session {
 	struct imap_reader reader;
 	struct imap_command command;
 	bool by_uid;
+	bool by_numbers; /* a UID command that names sequence numbers all the same: no EXPUNGE */
 	enum imap_status status;
 	slice answer;
 	struct imap_quiet quiet;

@@ -180,3 +180,40 @@ int uidset_merge(struct uidset *s, const struct uidset *other)
 			return -1;
 	return 0;
 }
+
+int uidset_common(const struct uidset *a, const struct uidset *b, struct uidset *ret)
+{
+	for (uint32_t i = 0, k = 0; i < a->n && k < b->n;) {
+		const struct uid_range *x = &a->ranges[i], *y = &b->ranges[k];
+		uint32_t first = x->first > y->first ? x->first : y->first;
+		uint32_t last = x->last < y->last ? x->last : y->last;
+		if (uidset_add_range(ret, first, last) < 0)
+			return -1;
+		if (x->last == last)
+			i++;
+		if (y->last == last)
+			k++;
+	}
+	return 0;
+}
+
+int uidset_minus(const struct uidset *a, const struct uidset *b, struct uidset *ret)
+{
+	uint32_t k = 0;
+	for (uint32_t i = 0; i < a->n; i++) {
+		uint64_t from = a->ranges[i].first, last = a->ranges[i].last;
+		while (k < b->n && b->ranges[k].last < from)
+			k++;
+		for (; k < b->n && b->ranges[k].first <= last; k++) {
+			if (b->ranges[k].first > from &&
+				uidset_add_range(ret, (uint32_t)from, b->ranges[k].first - 1) < 0)
+				return -1;
+			from = (uint64_t)b->ranges[k].last + 1;
+			if (from > last)
+				break; /* this range of b may reach into the next one of a */
+		}
+		if (from <= last && uidset_add_range(ret, (uint32_t)from, (uint32_t)last) < 0)
+			return -1;
+	}
+	return 0;
+}

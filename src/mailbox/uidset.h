@@ -37,3 +37,7 @@ bool uidset_has(const struct uidset *s, uint32_t uid);
 uint32_t uidset_next(const struct uidset *s, uint32_t uid);
 /* Adds all of `other`. -1: out of memory; then some may have been added. */
 int uidset_merge(struct uidset *s, const struct uidset *other);
+/* Appends what is in both, or in a and not in b, to ret, which is empty or below all of it. -1: out of
+ * memory. Time is that of walking both lists of ranges once. */
+int uidset_common(const struct uidset *a, const struct uidset *b, struct uidset *ret);
+int uidset_minus(const struct uidset *a, const struct uidset *b, struct uidset *ret);

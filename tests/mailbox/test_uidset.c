@@ -76,6 +76,46 @@ static void against_bitmap(void **state)
 	}
 }
 
+static void common_and_minus(void **state)
+{
+	(void)state;
+	for (unsigned seed = 1; seed <= 200; seed++) {
+		unsigned r = seed;
+		struct uidset a = {0}, b = {0}, both = {0}, left = {0};
+		bool in_both[UNIVERSE] = {false}, in_a[UNIVERSE] = {false};
+		for (unsigned i = 0; i < seed % 40; i++) {
+			uint32_t first = 1 + next_random(&r) % (UNIVERSE - 20), n = next_random(&r) % 20;
+			assert_int_equal(uidset_add_range(i % 2 ? &a : &b, first, first + n), 0);
+		}
+		for (uint32_t uid = 1; uid < UNIVERSE; uid++) {
+			in_both[uid] = uidset_has(&a, uid) && uidset_has(&b, uid);
+			in_a[uid] = uidset_has(&a, uid) && !uidset_has(&b, uid);
+		}
+		assert_int_equal(uidset_common(&a, &b, &both), 0);
+		assert_int_equal(uidset_minus(&a, &b, &left), 0);
+		compare(&both, in_both);
+		compare(&left, in_a);
+		uidset_free(&a);
+		uidset_free(&b);
+		uidset_free(&both);
+		uidset_free(&left);
+	}
+	struct uidset all = {0}, end = {0}, got = {0};
+	assert_int_equal(uidset_add_range(&all, 1, UINT32_MAX), 0);
+	assert_int_equal(uidset_add(&end, UINT32_MAX), 0);
+	assert_int_equal(uidset_minus(&all, &end, &got), 0);
+	assert_int_equal(uidset_uid(&got, uidset_count(&got)), UINT32_MAX - 1);
+	uidset_free(&got);
+	assert_int_equal(uidset_common(&all, &end, &got), 0);
+	assert_int_equal(uidset_uid(&got, 1), UINT32_MAX);
+	uidset_free(&got);
+	assert_int_equal(uidset_minus(&all, &all, &got), 0);
+	assert_int_equal(uidset_count(&got), 0);
+	uidset_free(&got);
+	uidset_free(&end);
+	uidset_free(&all);
+}
+
 static void edges(void **state)
 {
 	(void)state;
@@ -95,6 +135,7 @@ static void edges(void **state)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = {cmocka_unit_test(against_bitmap), cmocka_unit_test(edges)};
+	const struct CMUnitTest tests[] = {cmocka_unit_test(against_bitmap),
+		cmocka_unit_test(common_and_minus), cmocka_unit_test(edges)};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

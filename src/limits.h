@@ -111,11 +111,12 @@
 #define LIMIT_IMAP_DEPTH      50       /* parentheses and NOTs of SEARCH */
 #define LIMIT_IMAP_WALK_ARENA 4194304 /* summaries a FETCH or SEARCH has in hand; one may be 1 MiB */
 #define LIMIT_IMAP_HEADER     1048576 /* bytes of a header that HEADER.FIELDS and SEARCH HEADER look at */
-#define LIMIT_IMAP_ORDER      268435456 /* keys of one SORT: 1,000,000 messages take some 100 MiB */
-#define LIMIT_IMAP_SORT_TEXT  1000 /* bytes of a text that SORT compares */
 #define LIMIT_IMAP_RESYNC_ROWS                                                                               \
 	16384 /* change rows read for QRESYNC and CHANGEDSINCE, some 2 ms; past that the blocks tell */
 #define LIMIT_IMAP_RESYNC_RANGES 65536 /* UID ranges taken from them */
+#define LIMIT_IMAP_ORDER      268435456 /* keys of one SORT: 1,000,000 messages take some 100 MiB */
+#define LIMIT_IMAP_THREAD     4000000 /* messages and ids that THREAD has at once: some 400 MiB at most, 12 MiB for 100,000 */
+#define LIMIT_IMAP_SORT_TEXT  1000 /* bytes of a text that SORT compares */
 #define LIMIT_IMAP_NAME       4096 /* bytes of a mailbox name or pattern on the wire; the store takes less */
 
 /* smtp */
@@ -134,6 +135,11 @@
 #define LIMIT_SMTP_ORCPT   500  /* RFC 3461 4.2 */
 #define LIMIT_SMTP_BY_MIN  10   /* seconds of DELIVERBY (RFC 2852): in less no queue tries and gives up */
 
+/* sasl */
+#define LIMIT_SASL_NAME     320  /* bytes of a log-in name: an address */
+#define LIMIT_SCRAM_NONCE   128  /* bytes of a client's; they have 18 to 64 */
+#define LIMIT_SCRAM_MESSAGE 2560 /* a message of SCRAM: two names of 320 bytes, each of them escaped to three */
+
 /* auth */
 #define LIMIT_SELFSIGNED_NAMES 100 /* names of a certificate made for a start without any */
 #define LIMIT_SECRET                                                                                         \
@@ -145,6 +151,8 @@
 #define LIMIT_HASH_THREADS    4     /* hashes at once: 19 MiB each */
 #define LIMIT_RECENT          16384 /* remembered good and bad secrets, 48 bytes each */
 #define LIMIT_TICKETS         4096  /* one-time tickets not yet redeemed; they live a minute */
+#define LIMIT_SCRAM_EXCHANGES 1024  /* SCRAM log-ins between their two questions; they live a minute */
+#define LIMIT_SCRAM_OF_ONE    64    /* of them from one address (IPv6: one /64), this machine not counted */
 #define LIMIT_GUESS_ADDRESSES 16384 /* addresses whose failures are counted */
 
 /* roles */

@@ -41,6 +41,7 @@ struct credentials {
 	struct line known, others; /* known: addresses with a recent good log-in; they go first */
 	struct memory *good, *bad, *addresses;
 	uint8_t boot_key[32];
+	uint8_t salt_key[32]; /* of this installation, for ever: makes the salts of users who are none */
 	struct record dummy; /* what an unknown user's secret is compared with */
 	struct credentials_stats stats;
 };
@@ -74,6 +75,23 @@ static int check_version(struct credentials *c, MDB_txn *t, err *e)
 	return rc == 0 ? 0 : lmdb_error(e, rc, "version");
 }
 
+static int load_salt_key(struct credentials *c, MDB_txn *t, err *e)
+{
+	MDB_val key = {1, (void *)(uintptr_t) "S"}, value;
+	int rc = mdb_get(t, c->dbi, &key, &value);
+
+	if (rc == MDB_NOTFOUND) {
+		random_bytes(c->salt_key, sizeof c->salt_key);
+		value = (MDB_val){sizeof c->salt_key, c->salt_key};
+		rc = mdb_put(t, c->dbi, &key, &value, 0);
+	} else if (rc == 0 && value.mv_size == sizeof c->salt_key) {
+		memcpy(c->salt_key, value.mv_data, sizeof c->salt_key);
+	} else if (rc == 0) {
+		return err_set(e, ERR_CORRUPT, "the store of secrets has a key of a wrong size");
+	}
+	return rc == 0 ? 0 : lmdb_error(e, rc, "salt key");
+}
+
 static int open_store(struct credentials *c, const char *folder, err *e)
 {
 	MDB_txn *t = NULL;
@@ -92,7 +110,7 @@ static int open_store(struct credentials *c, const char *folder, err *e)
 			mdb_txn_abort(t);
 		return lmdb_error(e, rc, "opening");
 	}
-	if (check_version(c, t, e) < 0) {
+	if (check_version(c, t, e) < 0 || load_salt_key(c, t, e) < 0) {
 		mdb_txn_abort(t);
 		return -1;
 	}
@@ -428,6 +446,42 @@ int secret_check(struct credentials *c, const struct secret_question *q, err *e)
 		r = c->dummy;
 	tag_of(c, q, &r, tag);
 	return recall(c, tag, &rc, e) ? rc : hash_and_compare(c, q, &r, tag, e);
+}
+
+static void fake_salt(const struct credentials *c, slice name, uint8_t salt[SALT_SIZE])
+{
+	uint8_t mac[EVP_MAX_MD_SIZE];
+	char folded[LIMIT_SASL_NAME];
+	size_t most = name.n < sizeof folded ? name.n : sizeof folded;
+	unsigned n;
+
+	for (size_t i = 0; i < most; i++)
+		folded[i] = ascii_lower(name.p[i]);
+	HMAC(EVP_sha256(), c->salt_key, sizeof c->salt_key, (const uint8_t *)folded, most, mac, &n);
+	memcpy(salt, mac, SALT_SIZE);
+}
+
+int secret_scram(struct credentials *c, uint32_t account, slice name, struct verifier_scram *ret, err *e)
+{
+	struct record r;
+	struct verifier_scram fake = c->dummy.scram;
+	int there = load(c, account, &r, e);
+
+	if (there < 0)
+		return -1;
+	fake_salt(c, name, fake.salt);
+	there = there && r.scram.iterations;
+	*ret = there ? r.scram : fake;
+	explicit_bzero(&r, sizeof r);
+	return there;
+}
+
+void secret_good_address(struct credentials *c, const uint8_t address[16])
+{
+	uint8_t tag[TAG_SIZE];
+
+	address_tag(c, address, tag);
+	memory_add(c->addresses, tag, loop_now(), ADDRESS_MS);
 }
 
 void credentials_stats(const struct credentials *c, struct credentials_stats *ret)

@@ -50,6 +50,17 @@ struct secret_question {
  */
 PARKS int secret_check(struct credentials *c, const struct secret_question *q, err *e);
 
+struct verifier_scram;
+/*
+ * The SCRAM verifier of the account (auth/record.h). 1; 0: there is none (account 0: no such user), and *ret
+ * is one that no proof fits, with a salt that is always the same for this name (ASCII case folded), so that
+ * nobody learns who has an account; -1. Both take as long.
+ */
+int secret_scram(
+	struct credentials *c, uint32_t account, slice name, struct verifier_scram *ret, err *e);
+/* A SCRAM log-in from this address was good: its next checks go first, as after secret_check. */
+void secret_good_address(struct credentials *c, const uint8_t address[16]);
+
 struct credentials_stats {
 	uint64_t hashed, remembered_good, remembered_bad, refused_busy;
 	unsigned running, waiting;

@@ -3,6 +3,7 @@
  *
  *   C account   its verifiers (auth/record.h)
  *   R route     the secret with which we log in at a smart host (auth/relay.h)
+ *   S           the key that makes salts for names without an account
  */
 #pragma once
 #include "auth/credential.h"

@@ -7,6 +7,8 @@ enum when {
 	OPEN = 4,     /* before login, where passwords are taken */
 	CLOSED = 8,   /* before login, where they are not */
 	LATE = 16,    /* after login */
+	SCRAM = 32,   /* before login, where SCRAM is taken */
+	PLUS = 64,    /* and bound to the channel */
 };
 
 static const struct {
@@ -21,6 +23,8 @@ static const struct {
 	{SLICE_INIT("ENABLE"), EARLY | LATE},
 	{SLICE_INIT("STARTTLS"), STARTTLS},
 	{SLICE_INIT("LOGINDISABLED"), CLOSED},
+	{SLICE_INIT("AUTH=SCRAM-SHA-256-PLUS"), PLUS},
+	{SLICE_INIT("AUTH=SCRAM-SHA-256"), SCRAM},
 	{SLICE_INIT("AUTH=PLAIN"), OPEN},
 	{SLICE_INIT("AUTH=LOGIN"), OPEN},
 	{SLICE_INIT("IDLE"), EARLY | LATE},
@@ -36,12 +40,14 @@ static const struct {
 	{SLICE_INIT("MOVE"), LATE},
 	{SLICE_INIT("ESEARCH"), LATE},
 	{SLICE_INIT("SEARCHRES"), LATE},
-	{SLICE_INIT("CONDSTORE"), LATE},
-	{SLICE_INIT("QRESYNC"), LATE},
 	{SLICE_INIT("SORT"), LATE},
 	{SLICE_INIT("SORT=DISPLAY"), LATE},
+	{SLICE_INIT("THREAD=ORDEREDSUBJECT"), LATE},
+	{SLICE_INIT("THREAD=REFERENCES"), LATE},
 	{SLICE_INIT("ESORT"), LATE},
 	{SLICE_INIT("I18NLEVEL=1"), LATE},
+	{SLICE_INIT("CONDSTORE"), LATE},
+	{SLICE_INIT("QRESYNC"), LATE},
 	{SLICE_INIT("BINARY"), LATE},
 	{SLICE_INIT("PREVIEW"), LATE},
 	{SLICE_INIT("SAVEDATE"), LATE},
@@ -64,7 +70,8 @@ static void list(struct buf *out, unsigned when)
 
 void imap_capability_login(struct buf *out, struct imap_capable now)
 {
-	list(out, EARLY | (now.starttls ? STARTTLS : 0u) | (now.login ? OPEN : CLOSED));
+	list(out, EARLY | (now.starttls ? STARTTLS : 0u) | (now.login ? OPEN : CLOSED) |
+			  (now.login && now.scram ? SCRAM : 0u) | (now.login && now.scram_plus ? PLUS : 0u));
 }
 
 void imap_capability_session(struct buf *out, uint64_t appendlimit)

@@ -2,9 +2,10 @@
 #pragma once
 #include "base/buf.h"
 
-struct imap_capable {  /* before login */
-	bool starttls; /* may be started now */
-	bool login;    /* a password may be sent now */
+struct imap_capable {           /* before login */
+	bool starttls;          /* may be started now */
+	bool login;             /* a password may be sent now */
+	bool scram, scram_plus; /* and so may SCRAM-SHA-256, and with the binding to the channel */
 };
 
 /* "IMAP4rev1 ...", without the word CAPABILITY. */

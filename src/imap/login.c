@@ -41,6 +41,11 @@ static int bye(struct login *l, const char *text)
 	return stream_printf(l->io, "* BYE %s\r\n", text);
 }
 
+static bool tls_binds(const struct login *l)
+{
+	return l->config->scram && sasl_scram_binds(l->config->scram, l->config->scram_ctx);
+}
+
 static struct imap_capable capable(const struct login *l)
 {
 	bool tls = stream_is_tls(l->io);
@@ -48,6 +53,8 @@ static struct imap_capable capable(const struct login *l)
 	return (struct imap_capable){
 		.starttls = !tls && l->ops->starttls,
 		.login = tls || l->config->allow_cleartext,
+		.scram = l->config->scram != NULL,
+		.scram_plus = tls_binds(l),
 	};
 }
 
@@ -125,11 +132,10 @@ static int cmd_starttls(struct login *l, struct imap_args *args)
 	return rc < 0 ? rc : l->ops->starttls(l->ctx, l->io);
 }
 
-static int judge(struct login *l, const struct imap_credentials *c)
+/* What a log-in has come to: rc 0, or -1 and why not. */
+static int conclude(struct login *l, int rc, err e)
 {
-	err e = {0};
-
-	if (l->ops->login(l->ctx, c, &e) == 0) {
+	if (rc == 0) {
 		if (l->ops->handoff(l->ctx, l->io, l->tag, &e) == 0) {
 			l->handed_off = l->done = true;
 			return 0;
@@ -144,6 +150,14 @@ static int judge(struct login *l, const struct imap_credentials *c)
 	if (e.kind == ERR_CONFLICT)
 		return reply(l, "NO", "[AUTHORIZATIONFAILED] you may not log in as somebody else");
 	return reply(l, "NO", "[AUTHENTICATIONFAILED] the name or the password is wrong");
+}
+
+static int judge(struct login *l, const struct imap_credentials *c)
+{
+	err e = {0};
+	int rc = l->ops->login(l->ctx, c, &e);
+
+	return conclude(l, rc, e);
 }
 
 static bool refuse_cleartext(struct login *l, int *ret_rc)
@@ -182,6 +196,8 @@ static int decode(struct login *l, slice text, slice *ret)
 		*ret = S("");
 	} else if (!base64_decode(&plain, text) || plain.failed) {
 		rc = bad(l, "that is not base64");
+	} else if (plain.n == 0) {
+		*ret = S("");
 	} else {
 		*ret = arena_copy(l->arena, buf_slice(&plain));
 		if (!ret->p)
@@ -231,13 +247,68 @@ static int sasl_login(struct login *l, const slice *initial)
 	return rc <= 0 ? rc : judge(l, &c);
 }
 
+struct scram_ask {
+	struct login *l;
+	int rc; /* what ask said when it failed */
+};
+
+static bool scram_ask(void *arg, slice challenge, slice *ret)
+{
+	struct scram_ask *a = arg;
+	struct buf text = BUF_INIT(LIMIT_IMAP_LOGIN_LINE);
+
+	base64_encode(&text, challenge);
+	buf_add_c(&text, 0);
+	a->rc = text.failed ? -ENOMEM : ask(a->l, text.p, ret);
+	buf_free(&text);
+	return a->rc > 0;
+}
+
+static int scram(struct login *l, const slice *initial, bool plus)
+{
+	struct scram_ask a = {.l = l, .rc = 1};
+	struct sasl_scram s = {l->config->scram, l->config->scram_ctx, plus, scram_ask, &a};
+	slice message;
+	err e = {0};
+
+	if (initial) {
+		int rc = decode(l, *initial, &message);
+
+		if (rc <= 0)
+			return rc;
+	}
+	int rc = sasl_scram_run(&s, initial ? &message : NULL, &e);
+	if (rc < 0 && e.kind == ERR_CANCELED && a.rc <= 0)
+		return a.rc;
+	return rc < 0 && e.kind == ERR_SYNTAX ? bad(l, e.text) : conclude(l, rc, e);
+}
+
+static int sasl_scram(struct login *l, const slice *initial)
+{
+	return scram(l, initial, false);
+}
+
+static int sasl_scram_plus(struct login *l, const slice *initial)
+{
+	return scram(l, initial, true);
+}
+
+typedef int mechanism_fn(struct login *l, const slice *initial);
+
 static const struct {
 	slice name;
-	int (*run)(struct login *l, const slice *initial);
+	mechanism_fn *run;
 } mechanisms[] = {
+	{SLICE_INIT("SCRAM-SHA-256"), sasl_scram},
+	{SLICE_INIT("SCRAM-SHA-256-PLUS"), sasl_scram_plus},
 	{SLICE_INIT("PLAIN"), sasl_plain},
 	{SLICE_INIT("LOGIN"), sasl_login},
 };
+
+static bool may_use(const struct login *l, mechanism_fn *run)
+{
+	return run == sasl_scram ? l->config->scram != NULL : run != sasl_scram_plus || tls_binds(l);
+}
 
 static int cmd_authenticate(struct login *l, struct imap_args *args)
 {
@@ -253,7 +324,7 @@ static int cmd_authenticate(struct login *l, struct imap_args *args)
 	if (!imap_take_end(args))
 		return bad(l, args->why);
 	for (size_t i = 0; i < COUNT_OF(mechanisms); i++) {
-		if (slice_ieq(name, mechanisms[i].name))
+		if (slice_ieq(name, mechanisms[i].name) && may_use(l, mechanisms[i].run))
 			return mechanisms[i].run(l, initial.p ? &initial : NULL);
 	}
 	l->errors++;

@@ -6,6 +6,7 @@
 #pragma once
 #include "base/err.h"
 #include "io/stream.h"
+#include "sasl/scram.h"
 
 struct imap_credentials { /* valid during the call; wiped afterwards */
 	slice user, secret;
@@ -32,9 +33,11 @@ struct imap_login_ops {
 };
 
 struct imap_login_config {
-	slice host;           /* said in the greeting */
-	bool allow_cleartext; /* passwords without TLS */
-	uint32_t errors_max;  /* wrong commands and passwords before BYE */
+	slice host;                         /* said in the greeting */
+	bool allow_cleartext;               /* passwords without TLS */
+	uint32_t errors_max;                /* wrong commands and passwords before BYE */
+	const struct sasl_scram_ops *scram; /* NULL: not offered; a good one is followed by handoff */
+	void *scram_ctx;
 };
 
 enum imap_login_end { IMAP_LOGIN_ENDED, IMAP_LOGIN_HANDED_OFF };

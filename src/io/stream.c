@@ -541,6 +541,11 @@ bool stream_tls_verified(const struct stream *s, const char **ret_why)
 	return s->tls && tls_verified(s->tls, ret_why);
 }
 
+bool stream_tls_binding(const struct stream *s, slice name, uint8_t *ret, size_t *ret_n)
+{
+	return s->tls && tls_binding(s->tls, name, ret, ret_n);
+}
+
 bool stream_is_tls(const struct stream *s)
 {
 	return s->tls != NULL;

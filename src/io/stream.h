@@ -71,6 +71,8 @@ PARKS int stream_start_tls_client(
 bool stream_is_tls(const struct stream *s);
 /* tls_verified; without TLS false. */
 bool stream_tls_verified(const struct stream *s, const char **ret_why);
+/* tls_binding of io/tls.h (TLS_BINDING bytes); without TLS false. */
+bool stream_tls_binding(const struct stream *s, slice name, uint8_t *ret, size_t *ret_n);
 /* "TLSv1.3 TLS_AES_256_GCM_SHA384" or NULL. Lives as long as the stream. */
 const char *stream_tls_info(const struct stream *s);
 

@@ -719,3 +719,40 @@ const char *tls_why(const struct tls *t)
 {
 	return t->why;
 }
+
+/* RFC 5929 4.1: the hash of the certificate's own signature, but no weaker than SHA-256. */
+static bool end_point(const struct tls *t, uint8_t ret[TLS_BINDING], size_t *ret_n)
+{
+	X509 *x = SSL_is_server(t->ssl) ? SSL_get_certificate(t->ssl) : NULL;
+	int hash = NID_undef;
+	unsigned n = 0;
+
+	if (!x || !X509_get_signature_info(x, &hash, NULL, NULL, NULL) || hash == NID_undef)
+		return false;
+	if (hash == NID_md5 || hash == NID_sha1)
+		hash = NID_sha256;
+	const EVP_MD *md = EVP_get_digestbynid(hash);
+	if (!md || EVP_MD_get_size(md) > TLS_BINDING || !X509_digest(x, md, ret, &n))
+		return false;
+	*ret_n = n;
+	return true;
+}
+
+bool tls_binding(const struct tls *t, slice name, uint8_t ret[TLS_BINDING], size_t *ret_n)
+{
+	static const char label[] = "EXPORTER-Channel-Binding";
+	bool got = false;
+
+	if (!t->finished)
+		return false;
+	if (slice_eq(name, S("tls-server-end-point"))) {
+		got = end_point(t, ret, ret_n);
+	} else if (slice_eq(name, S("tls-exporter")) && SSL_version(t->ssl) == TLS1_3_VERSION &&
+		   SSL_export_keying_material(
+			   t->ssl, ret, 32, label, sizeof label - 1, (const uint8_t *)"", 0, 1) == 1) {
+		*ret_n = 32;
+		got = true;
+	}
+	ERR_clear_error();
+	return got;
+}

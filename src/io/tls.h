@@ -111,6 +111,14 @@ int tls_shutdown(struct tls *t); /* sends close_notify, does not wait for the pe
 bool tls_pending(struct tls *t);
 /* "TLSv1.3 TLS_AES_256_GCM_SHA384", after the handshake. Lives as long as t. */
 const char *tls_info(const struct tls *t);
+#define TLS_BINDING 64 /* bytes at most */
+/*
+ * What ties a log-in to this connection, after the handshake: "tls-exporter" (RFC 9266; TLS 1.3 only, since
+ * before it the exporter is safe with one extension and clients differ about its context) and
+ * "tls-server-end-point" (RFC 5929 4; a server's, whose certificate is signed with a hash). False: not to be
+ * had.
+ */
+bool tls_binding(const struct tls *t, slice name, uint8_t ret[TLS_BINDING], size_t *ret_n);
 /* True when the handshake resumed a session. */
 bool tls_resumed(const struct tls *t);
 /* A sentence about the last failure, "" if there was none. Lives until the next call on t. */

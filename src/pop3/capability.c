@@ -1,13 +1,19 @@
 #include "pop3/capability.h"
 
-int pop3_capabilities(struct stream *io, bool stls, bool passwords, bool authenticated)
+int pop3_capabilities(struct stream *io, struct pop3_capable now)
 {
 	stream_write(io, S("+OK Capability list "
 			   "follows\r\nTOP\r\nUIDL\r\nRESP-CODES\r\nAUTH-RESP-CODE\r\nPIPELINING\r\n"
 			   "EXPIRE NEVER\r\nIMPLEMENTATION Posthouse\r\n"));
-	if (stls)
+	if (now.stls)
 		stream_write(io, S("STLS\r\n"));
-	if (passwords && !authenticated)
-		stream_write(io, S("USER\r\nSASL PLAIN\r\n"));
+	if (now.passwords) {
+		stream_write(io, S("USER\r\nSASL"));
+		if (now.scram_plus)
+			stream_write(io, S(" SCRAM-SHA-256-PLUS"));
+		if (now.scram)
+			stream_write(io, S(" SCRAM-SHA-256"));
+		stream_write(io, S(" PLAIN\r\n"));
+	}
 	return stream_write(io, S(".\r\n"));
 }

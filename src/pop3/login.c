@@ -4,6 +4,7 @@
 #include "limits.h"
 #include "pop3/capability.h"
 #include <errno.h>
+#include <stdio.h>
 
 struct login {
 	struct stream *io;
@@ -44,11 +45,20 @@ static bool passwords_allowed(const struct login *s)
 	return stream_is_tls(s->io) || s->config->allow_cleartext;
 }
 
+static bool binds(const struct login *s)
+{
+	return s->config->scram && sasl_scram_binds(s->config->scram, s->config->scram_ctx);
+}
+
 static int cmd_capa(struct login *s, slice args)
 {
 	(void)args;
-	return pop3_capabilities(
-		s->io, s->ops->starttls && !stream_is_tls(s->io), passwords_allowed(s), false);
+	return pop3_capabilities(s->io, (struct pop3_capable){
+						.stls = s->ops->starttls && !stream_is_tls(s->io),
+						.passwords = passwords_allowed(s),
+						.scram = s->config->scram != NULL,
+						.scram_plus = binds(s),
+					});
 }
 
 static int cmd_quit(struct login *s, slice args)
@@ -82,11 +92,10 @@ static int cmd_stls(struct login *s, slice args)
 	return 0;
 }
 
-static int try_login(struct login *s, const struct pop3_credentials *c)
+/* What a log-in has come to: rc 0, or -1 and why not. */
+static int conclude(struct login *s, int rc, err e)
 {
-	err e = {0};
-
-	if (s->ops->login(s->ctx, c, &e) < 0) {
+	if (rc < 0) {
 		if (e.kind == ERR_DENIED)
 			return refuse(s, "-ERR [AUTH] The name or the password is wrong");
 		return refuse(s, "-ERR [SYS/TEMP] Log-in is not possible now; try again in a minute");
@@ -95,6 +104,14 @@ static int try_login(struct login *s, const struct pop3_credentials *c)
 		return refuse(s, "-ERR [SYS/TEMP] The mailbox is not available now; try again in a minute");
 	s->handed_over = s->done = true;
 	return 0;
+}
+
+static int try_login(struct login *s, const struct pop3_credentials *c)
+{
+	err e = {0};
+	int rc = s->ops->login(s->ctx, c, &e);
+
+	return conclude(s, rc, e);
 }
 
 static int cmd_user(struct login *s, slice args)
@@ -128,54 +145,164 @@ static int cmd_pass(struct login *s, slice args)
 	return rc;
 }
 
+/* One question of an exchange, in base64. 1: there is an answer in `out`; 0: answered already; negative
+ * errno.
+ */
+static int ask(struct login *s, slice challenge, struct buf *out)
+{
+	struct buf text = BUF_INIT(LIMIT_POP3_AUTH);
+	slice line;
+
+	buf_addz(&text, "+ ");
+	base64_encode(&text, challenge);
+	buf_addz(&text, "\r\n");
+	int rc = text.failed ? -ENOMEM : stream_write(s->io, buf_slice(&text));
+	buf_free(&text);
+	if (rc < 0)
+		return rc;
+	ssize_t n = stream_read_line(s->io, LIMIT_POP3_AUTH, &line, NULL);
+	if (n < 0 && n != -EMSGSIZE)
+		return (int)n;
+	buf_reset(out);
+	if (n == -EMSGSIZE)
+		rc = refuse(s, "-ERR That line is too long");
+	else if (slice_eq(line, S("*")))
+		rc = refuse(s, "-ERR Cancelled");
+	else if (base64_decode(out, line))
+		return 1;
+	else
+		rc = refuse(s, "-ERR That is not base64");
+	return rc < 0 ? rc : 0;
+}
+
 /* authzid NUL authcid NUL password (RFC 4616). */
-static int plain(struct login *s, slice text)
+static int auth_plain(struct login *s, const slice *initial)
 {
 	struct buf raw = BUF_INIT(LIMIT_POP3_AUTH);
 	struct pop3_credentials c;
+	int rc = 1;
 	slice rest;
+
+	if (initial)
+		buf_add(&raw, *initial);
+	else
+		rc = ask(s, S(""), &raw);
+	if (rc > 0) {
+		rest = buf_slice(&raw);
+		bool good = slice_cut(&rest, 0, &c.authzid) && slice_cut(&rest, 0, &c.user) && c.user.n > 0 &&
+			    slice_find_c(rest, 0) < 0;
+		c.secret = rest;
+		rc = good ? try_login(s, &c)
+			  : refuse(s, "-ERR That is no PLAIN message: base64 of NUL name NUL password");
+	}
+	if (raw.p)
+		explicit_bzero(raw.p, raw.cap);
+	buf_free(&raw);
+	return rc;
+}
+
+struct scram_ask {
+	struct login *s;
+	struct buf answer;
+	int rc; /* of the last ask */
+};
+
+static bool scram_ask(void *arg, slice challenge, slice *ret)
+{
+	struct scram_ask *a = arg;
+
+	a->rc = ask(a->s, challenge, &a->answer);
+	*ret = buf_slice(&a->answer);
+	return a->rc > 0;
+}
+
+static int scram(struct login *s, const slice *initial, bool plus)
+{
+	struct scram_ask a = {.s = s, .answer = BUF_INIT(LIMIT_POP3_AUTH), .rc = 1};
+	struct sasl_scram x = {s->config->scram, s->config->scram_ctx, plus, scram_ask, &a};
+	char text[sizeof((err *)0)->text + 8];
+	err e = {0};
+	int rc = sasl_scram_run(&x, initial, &e);
+
+	buf_free(&a.answer);
+	if (rc < 0 && e.kind == ERR_CANCELED && a.rc <= 0)
+		return a.rc;
+	if (rc == 0 || e.kind != ERR_SYNTAX)
+		return conclude(s, rc, e);
+	(void)snprintf(text, sizeof text, "-ERR %s", e.text);
+	return refuse(s, text);
+}
+
+static int auth_scram(struct login *s, const slice *initial)
+{
+	return scram(s, initial, false);
+}
+
+static int auth_scram_plus(struct login *s, const slice *initial)
+{
+	return scram(s, initial, true);
+}
+
+static const struct mechanism {
+	slice name;
+	int (*run)(struct login *s, const slice *initial);
+} mechanisms[] = {
+	{SLICE_INIT("SCRAM-SHA-256-PLUS"), auth_scram_plus},
+	{SLICE_INIT("SCRAM-SHA-256"), auth_scram},
+	{SLICE_INIT("PLAIN"), auth_plain},
+};
+
+static bool available(const struct login *s, const struct mechanism *m)
+{
+	if (m->run == auth_plain)
+		return passwords_allowed(s);
+	return passwords_allowed(s) && (m->run == auth_scram_plus ? binds(s) : s->config->scram != NULL);
+}
+
+/* AUTH alone is an old way to ask which there are. */
+static int list_mechanisms(struct login *s)
+{
+	(void)say(s, "+OK");
+	for (size_t i = 0; i < COUNT_OF(mechanisms); i++)
+		if (available(s, &mechanisms[i]))
+			(void)say(s, mechanisms[i].name.p);
+	return say(s, ".");
+}
+
+/* With an initial response, "=" an empty one (RFC 5034 4), or without. */
+static int run_mechanism(struct login *s, const struct mechanism *m, slice initial)
+{
+	struct buf raw = BUF_INIT(LIMIT_POP3_AUTH);
+	slice message;
 	int rc;
 
-	bool good = base64_decode(&raw, text);
-	rest = buf_slice(&raw);
-	good = good && slice_cut(&rest, 0, &c.authzid) && slice_cut(&rest, 0, &c.user) && c.user.n > 0 &&
-	       slice_find_c(rest, 0) < 0;
-	c.secret = rest;
-	rc = good ? try_login(s, &c)
-		  : refuse(s, "-ERR That is no PLAIN message: base64 of NUL name NUL password");
+	if (initial.n == 0)
+		return m->run(s, NULL);
+	if (slice_eq(initial, S("=")) || base64_decode(&raw, initial)) {
+		message = raw.n ? buf_slice(&raw) : (slice){"", 0};
+		rc = m->run(s, &message);
+	} else {
+		rc = refuse(s, "-ERR That is not base64");
+	}
 	if (raw.p)
-		explicit_bzero(raw.p, raw.n);
+		explicit_bzero(raw.p, raw.cap);
 	buf_free(&raw);
 	return rc;
 }
 
 static int cmd_auth(struct login *s, slice args)
 {
-	slice mechanism, initial = args, line;
+	slice name;
 
-	if (args.n == 0) { /* an old way to ask which there are */
-		say(s, "+OK");
-		if (passwords_allowed(s))
-			say(s, "PLAIN");
-		return say(s, ".");
-	}
-	if (!slice_word(&initial, &mechanism) || !slice_ieq(mechanism, S("PLAIN")))
-		return refuse(s, "-ERR That mechanism is not offered; PLAIN is");
+	if (args.n == 0)
+		return list_mechanisms(s);
 	if (!passwords_allowed(s))
 		return refuse(s, "-ERR Use STLS first: a password must not travel in the clear");
-	initial = slice_trim(initial);
-	if (initial.n > 0)
-		return plain(s, slice_eq(initial, S("=")) ? (slice){"", 0} : initial);
-	if (say(s, "+ ") < 0)
-		return stream_error(s->io);
-	ssize_t n = stream_read_line(s->io, LIMIT_POP3_AUTH, &line, NULL);
-	if (n == -EMSGSIZE)
-		return refuse(s, "-ERR That line is too long");
-	if (n < 0)
-		return (int)n;
-	if (slice_eq(line, S("*")))
-		return refuse(s, "-ERR Cancelled");
-	return plain(s, line);
+	if (slice_word(&args, &name))
+		for (size_t i = 0; i < COUNT_OF(mechanisms); i++)
+			if (slice_ieq(name, mechanisms[i].name) && available(s, &mechanisms[i]))
+				return run_mechanism(s, &mechanisms[i], slice_trim(args));
+	return refuse(s, "-ERR That mechanism is not offered; AUTH alone tells which are");
 }
 
 static const struct {

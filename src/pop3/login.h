@@ -6,6 +6,7 @@
 #pragma once
 #include "base/err.h"
 #include "io/stream.h"
+#include "sasl/scram.h"
 
 struct pop3_credentials { /* wiped after the call */
 	slice user, secret, authzid;
@@ -26,6 +27,8 @@ struct pop3_login_config {
 	bool allow_cleartext; /* passwords without TLS */
 	uint32_t errors_max;  /* wrong commands and log-ins before the session is closed */
 	uint64_t timeout_ms;
+	const struct sasl_scram_ops *scram; /* NULL: not offered; a good one is followed by handoff */
+	void *scram_ctx;
 };
 
 /* Returns true when the session was handed over (io is gone); else io is the caller's to close. */

@@ -301,7 +301,7 @@ static int cmd_noop(struct session *s, slice args)
 static int cmd_capa(struct session *s, slice args)
 {
 	(void)args;
-	return pop3_capabilities(s->io, false, false, true);
+	return pop3_capabilities(s->io, (struct pop3_capable){.stls = false});
 }
 
 /* UPDATE: +OK is said when the removal is durable. */

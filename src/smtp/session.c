@@ -150,8 +150,11 @@ static void cmd_ehlo(struct smtp_session *s, slice args)
 	smtp_extensions_write(s, &text);
 	if (c->starttls && !has_tls(s))
 		buf_addz(&text, "STARTTLS\n");
-	if (c->auth && !s->authenticated && (has_tls(s) || c->auth_plain))
-		buf_addz(&text, "AUTH PLAIN LOGIN\n");
+	if (c->auth && !s->authenticated && (has_tls(s) || c->auth_plain)) {
+		buf_addz(&text, "AUTH ");
+		smtp_auth_names(s, &text);
+		buf_add_c(&text, '\n');
+	}
 	buf_addf(&text, "LIMITS RCPTMAX=%u", c->max_recipients);
 	if (c->max_messages)
 		buf_addf(&text, " MAILMAX=%u", c->max_messages);
@@ -425,7 +428,7 @@ static const struct verb verbs[] = {
 	{SLICE_INIT("EHLO"),     cmd_ehlo,        OPEN,                NEEDED, SMTP,  FLUSH,   "EHLO client.example.com"},
 	{SLICE_INIT("LHLO"),     cmd_ehlo,        OPEN,                NEEDED, LMTP,  FLUSH,   "LHLO client.example.com"},
 	{SLICE_INIT("STARTTLS"), cmd_starttls,    START | READY,       NONE,   BOTH,  FLUSH,   "STARTTLS"},
-	{SLICE_INIT("AUTH"),     smtp_auth_run,   READY,               NEEDED, BOTH,  GATHER,  "AUTH PLAIN|LOGIN [initial-response]"},
+	{SLICE_INIT("AUTH"),     smtp_auth_run,   READY,               NEEDED, BOTH,  GATHER,  "AUTH mechanism [initial-response]"},
 	{SLICE_INIT("MAIL"),     cmd_mail,        READY,               NEEDED, BOTH,  GATHER,  "MAIL FROM:<you@example.com> [SIZE= BODY= SMTPUTF8 RET= ENVID= AUTH= HOLDFOR= HOLDUNTIL= BY= MT-PRIORITY= REQUIRETLS]"},
 	{SLICE_INIT("RCPT"),     cmd_rcpt,        MAIL | RCPT,         NEEDED, BOTH,  GATHER,  "RCPT TO:<friend@example.com> [NOTIFY= ORCPT=]"},
 	{SLICE_INIT("DATA"),     smtp_data_run,   MAIL | RCPT | BDAT,  NONE,   BOTH,  GATHER,  "DATA"},

@@ -9,6 +9,7 @@
  */
 #pragma once
 #include "io/stream.h"
+#include "sasl/scram.h"
 #include "smtp/dot.h"
 #include "smtp/envelope.h"
 #include "smtp/hops.h"
@@ -72,6 +73,9 @@ struct smtp_server_ops {
 	PARKS int (*starttls)(void *ctx, struct stream *io, err *e);
 
 	PARKS enum smtp_login_verdict (*login)(void *ctx, const struct smtp_login *login, err *e);
+
+	/* After a good exchange of session.scram, in place of login: whatever else a log-in needs. */
+	PARKS enum smtp_login_verdict (*scram_login)(void *ctx, err *e);
 
 	/* MAIL, logged in or not: does the sender belong to the account, is there room for env->size more? */
 	PARKS enum smtp_verdict (*sender)(void *ctx, const struct smtp_envelope *env, err *e);
@@ -151,6 +155,8 @@ struct smtp_session {
 	struct stream *io; /* the caller closes it afterwards */
 	slice address;     /* the client's IP in text; empty: a local socket */
 	slice name;        /* its PTR name; empty: not known */
+	const struct sasl_scram_ops *scram; /* NULL: not offered */
+	void *scram_ctx;
 
 	/* for the caller's log */
 	uint32_t messages, recipients, errors, logins_failed;

@@ -22,6 +22,8 @@ void smtp_extensions_write(const struct smtp_session *s, struct buf *out);
 bool smtp_extensions_settle(struct smtp_session *s, bool *ret_lowered);
 
 void smtp_auth_run(struct smtp_session *s, slice args);
+/* "PLAIN LOGIN" and what else may be used on this connection now. */
+void smtp_auth_names(const struct smtp_session *s, struct buf *out);
 void smtp_data_run(struct smtp_session *s, slice args);
 void smtp_bdat_run(struct smtp_session *s, slice args);
 /* Gives up content under way; why: for the log. */

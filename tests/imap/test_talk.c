@@ -2,9 +2,9 @@
  * Talks with IMAP sessions: test_talk FOLDER PREFIX. "imap-login-" talks have a made-up world behind the
  * session before login; the others log in the same way and go on to a session on a real store.
  *
- * Directives: @ tls, @ cleartext, @ no-starttls, @ errors N, @ limit N (APPENDLIMIT), @ backend-down, @
- * messages N PATH (N small messages), @ deliver PATH FLAGS (one message, behind the session's back), @
- * expunge PATH UID,
+ * Directives: @ scram, @ bound and @ scram-busy (scram_world.h), @ tls, @ cleartext, @ no-starttls, @ errors
+ * N, @ limit N (APPENDLIMIT), @ backend-down, @ messages N PATH (N small messages), @ deliver PATH FLAGS (one
+ * message, behind the session's back), @ expunge PATH UID,
  * @ flag PATH UID FLAGS, @ remove-mailbox PATH, @ lmdb.
  */
 #include "imap/login.h"
@@ -13,6 +13,7 @@
 #include "mail/summary.h"
 #include "mailbox/account.h"
 #include "mailbox/write.h"
+#include "scram_world.h"
 #include "talk_runner.h"
 #include <dirent.h>
 #include <stdio.h>
@@ -30,6 +31,7 @@ struct world {
 	bool starttls, backend_down;
 	char said_user[256], said_secret[256], said_authzid[256];
 	struct imap_login_config login;
+	struct scram_world scram;
 	struct imap_session_config session;
 	unsigned delivered;
 };
@@ -277,6 +279,12 @@ static enum talk_result directive(void *world, slice word, slice rest)
 		w->login.allow_cleartext = false;
 	else if (slice_eq(word, S("no-starttls")))
 		w->starttls = false;
+	else if (slice_eq(word, S("scram")))
+		w->login.scram = &scram_world_ops, w->login.scram_ctx = &w->scram;
+	else if (slice_eq(word, S("bound")))
+		w->scram.bound = true;
+	else if (slice_eq(word, S("scram-busy")))
+		w->scram.busy = true;
 	else if (slice_eq(word, S("backend-down")))
 		w->backend_down = true;
 	else if (slice_eq(word, S("lmdb")))

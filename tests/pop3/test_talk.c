@@ -1,6 +1,7 @@
 /* Plays tests/talk/pop3-login-*.talk (before login, with a made-up world) and pop3-session-*.talk (a real
  * INBOX). */
 #include "../mailbox/fixture.h"
+#include "../scram_world.h"
 #include "../talk_runner.h"
 #include "mail/summary.h"
 #include "pop3/login.h"
@@ -12,6 +13,7 @@
 struct world {
 	struct pop3_login_config config;
 	bool no_tls, temp, refuse_session;
+	struct scram_world scram;
 	char user[64], secret[64], authzid[64];
 	unsigned handed;
 	struct stream *io;
@@ -53,6 +55,13 @@ static enum talk_result login_directive(void *arg, slice word, slice rest)
 		snprintf(w->secret, sizeof w->secret, "%.*s", (int)secret.n, secret.p);
 	} else if (slice_eq(word, S("needs-tls"))) {
 		w->config.allow_cleartext = false;
+	} else if (slice_eq(word, S("scram"))) {
+		w->config.scram = &scram_world_ops;
+		w->config.scram_ctx = &w->scram;
+	} else if (slice_eq(word, S("bound"))) {
+		w->scram.bound = true;
+	} else if (slice_eq(word, S("scram-busy"))) {
+		w->scram.busy = true;
 	} else if (slice_eq(word, S("no-tls"))) {
 		w->no_tls = true;
 	} else if (slice_eq(word, S("temp"))) {

@@ -82,6 +82,14 @@ static enum smtp_login_verdict on_login(void *ctx, const struct smtp_login *logi
 	return ok ? SMTP_LOGIN_OK : SMTP_LOGIN_BAD;
 }
 
+static enum smtp_login_verdict on_scram_login(void *ctx, err *e)
+{
+	const struct fake_world *w = ctx;
+
+	(void)e;
+	return strcmp(w->scram.name, "user") == 0 ? SMTP_LOGIN_OK : SMTP_LOGIN_BAD;
+}
+
 static enum smtp_verdict on_sender(void *ctx, const struct smtp_envelope *env, err *e)
 {
 	const struct fake_world *w = ctx;
@@ -197,6 +205,7 @@ static const struct smtp_server_ops ops = {
 	.welcome = on_welcome,
 	.starttls = on_starttls,
 	.login = on_login,
+	.scram_login = on_scram_login,
 	.sender = on_sender,
 	.recipient = on_recipient,
 	.message_begin = on_begin,
@@ -236,7 +245,9 @@ void fake_world_serve(struct fake_world *w, struct stream *io)
 		.ops = &ops,
 		.ctx = w,
 		.io = io,
-		.address = w->config.kind == SMTP_LMTP ? (slice){0} : S("192.0.2.7")};
+		.address = w->config.kind == SMTP_LMTP ? (slice){0} : S("192.0.2.7"),
+		.scram = w->scram_on ? &scram_world_ops : NULL,
+		.scram_ctx = &w->scram};
 	w->end = smtp_session_run(&w->session);
 	assert(!w->open);
 	assert(w->begins == w->ends + w->aborts);
@@ -400,6 +411,12 @@ static enum talk_result directive(void *world, slice word, slice rest)
 		ok = add_rule(w->at_end, &w->at_end_n, a, b, rest);
 	else if (is(word, "fail"))
 		ok = set_failure(w, a, b, rest);
+	else if (is(word, "scram"))
+		ok = w->scram_on = true;
+	else if (is(word, "bound"))
+		ok = w->scram.bound = true;
+	else if (is(word, "scram-busy"))
+		ok = w->scram.busy = true;
 	else if (is(word, "login-temp"))
 		ok = w->login_temp = true;
 	else if (is(word, "tls-fails"))

@@ -1,5 +1,6 @@
 /* A world for SMTP sessions in tests: answers are set by directives, what arrived can be looked at. */
 #pragma once
+#include "../scram_world.h"
 #include "../talk_runner.h"
 #include "smtp/session.h"
 
@@ -12,6 +13,8 @@ struct fake_rule { /* what is said of an address: at MAIL or RCPT, or after the 
 struct fake_world {
 	struct smtp_config config;
 	struct smtp_session session;
+	struct scram_world scram;
+	bool scram_on;
 	struct fake_rule at_rcpt[16], at_end[16];
 	size_t at_rcpt_n, at_end_n;
 	char user[64], secret[64], authzid[64];

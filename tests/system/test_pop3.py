@@ -117,7 +117,7 @@ def test_capabilities(h):
     capa = p.capa()
     for word in ("TOP", "UIDL", "RESP-CODES", "PIPELINING", "USER", "STLS", "SASL"):
         contains(capa, word)
-    equal(capa["SASL"], ["PLAIN"])
+    equal(capa["SASL"], ["SCRAM-SHA-256", "PLAIN"])
     p.quit()
 
 

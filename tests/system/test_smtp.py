@@ -53,10 +53,10 @@ def test_banner_and_keywords(h):
         t.say("QUIT", 221)
         t.ended()
     with h.smtp("submission") as t:
-        contains(t.say("EHLO x", 250)[1], "AUTH PLAIN LOGIN")
+        contains(t.say("EHLO x", 250)[1], "AUTH SCRAM-SHA-256 PLAIN LOGIN")
     with h.smtp("submissions") as t:
         _, lines = t.say("EHLO x", 250)
-        contains(lines, "AUTH PLAIN LOGIN")
+        contains(lines, "AUTH SCRAM-SHA-256-PLUS SCRAM-SHA-256 PLAIN LOGIN")
         check("STARTTLS" not in lines, "STARTTLS inside TLS")
 
 
@@ -473,7 +473,7 @@ def test_no_password_in_clear(h):
         t.say("MAIL FROM:<alice@example.test>", 530)
         t.say("STARTTLS", 220)
         t.start_tls()
-        contains(t.say("EHLO x", 250)[1], "AUTH PLAIN LOGIN")
+        contains(t.say("EHLO x", 250)[1], "AUTH SCRAM-SHA-256-PLUS SCRAM-SHA-256 PLAIN LOGIN")
         t.say("AUTH PLAIN " + b64("\0alice\0" + own_house.users["alice"]), 235)
     with own_house.imap(None) as t:
         contains(t.greeting, "LOGINDISABLED")

@@ -10,10 +10,7 @@
 #define ASK_MS  20000
 #define WORKERS 2 /* hashes at once: 19 MiB each */
 
-enum verdict { VERDICT_OK = 1, VERDICT_BAD, VERDICT_LATER };
-
-/* Which account is this name? Only the backend knows. Not found is no error: account 0. */
-static int look_up(struct auth_role *a, slice name, struct msg_account_lookup_reply *ret, err *e)
+int auth_look_up(struct auth_role *a, slice name, struct msg_account_lookup_reply *ret, err *e)
 {
 	struct msg_account_lookup m = {.name = name};
 	struct channel_answer hold;
@@ -24,7 +21,7 @@ static int look_up(struct auth_role *a, slice name, struct msg_account_lookup_re
 	return 0;
 }
 
-static uint64_t frontend_of(const struct channel_request *q)
+uint64_t auth_frontend_of(const struct channel_request *q)
 {
 	uint8_t instance;
 
@@ -32,18 +29,16 @@ static uint64_t frontend_of(const struct channel_request *q)
 	return instance;
 }
 
-/* This machine itself is not slowed down: its owner stands behind it. */
-static bool is_loopback(const uint8_t address[16])
+bool auth_is_loopback(const uint8_t address[16])
 {
 	static const uint8_t six[16] = {[15] = 1}, mapped[12] = {[10] = 0xff, [11] = 0xff};
 
 	return memcmp(address, six, 16) == 0 || (memcmp(address, mapped, 12) == 0 && address[12] == 127);
 }
 
-/* Waits as long as the guesses of this address deserve. */
-static bool may_try(struct auth_role *a, const uint8_t address[16])
+bool auth_may_try(struct auth_role *a, const uint8_t address[16])
 {
-	uint32_t wait = is_loopback(address) ? 0 : guess_delay(a->guesses, address, loop_now());
+	uint32_t wait = auth_is_loopback(address) ? 0 : guess_delay(a->guesses, address, loop_now());
 
 	return wait != GUESS_REFUSE && (wait == 0 || fiber_sleep(wait) == 0);
 }
@@ -76,7 +71,7 @@ static void on_login(struct channel_request *q, void *arg)
 		say(q, VERDICT_BAD, "");
 		return;
 	}
-	if (look_up(a, m.name, &who, &e) < 0) {
+	if (auth_look_up(a, m.name, &who, &e) < 0) {
 		say(q, VERDICT_LATER, "");
 		return;
 	}
@@ -85,9 +80,9 @@ static void on_login(struct channel_request *q, void *arg)
 		.name = m.name,
 		.secret = m.secret};
 	memcpy(c.address, m.address.p, sizeof c.address);
-	if (!may_try(a, c.address)) {
+	if (!auth_may_try(a, c.address)) {
 		a->failed++;
-		say(q, VERDICT_LATER, "Too many wrong passwords from your address; wait some minutes");
+		say(q, VERDICT_LATER, AUTH_TOO_MANY);
 		return;
 	}
 	int rc = secret_check(a->credentials, &c, &e);
@@ -98,8 +93,8 @@ static void on_login(struct channel_request *q, void *arg)
 		a->failed++;
 		guess_failed(a->guesses, c.address, loop_now());
 		say(q, VERDICT_BAD, "");
-	} else if (ticket_make(a->tickets, who.account, m.protocol, frontend_of(q), loop_now(), ticket, &e) <
-		   0) {
+	} else if (ticket_make(a->tickets, who.account, m.protocol, auth_frontend_of(q), loop_now(), ticket,
+			   &e) < 0) {
 		say(q, VERDICT_LATER, "");
 	} else {
 		a->logins++;
@@ -158,6 +153,8 @@ static void handlers(channel_handler **table)
 	table[MESSAGE_KEY] = auth_on_key;
 	table[MESSAGE_SIGN] = auth_on_sign;
 	table[MESSAGE_LOGIN] = on_login;
+	table[MESSAGE_SCRAM_FIRST] = auth_on_scram_first;
+	table[MESSAGE_SCRAM_FINAL] = auth_on_scram_final;
 	table[MESSAGE_TICKET] = on_ticket;
 	table[MESSAGE_SECRET_SET] = on_secret_set;
 	table[MESSAGE_SECRET_REMOVE] = on_secret_remove;
@@ -186,7 +183,8 @@ static int start(struct role_run *r, err *e)
 	a->role = r;
 	a->tickets = tickets_new();
 	a->guesses = guesses_new();
-	if (!a->tickets || !a->guesses)
+	a->exchanges = scram_exchanges_new();
+	if (!a->tickets || !a->guesses || !a->exchanges)
 		return err_set(e, ERR_TEMP, "no memory");
 	a->credentials =
 		credentials_open(".", WORKERS, e); /* the sandbox made the folder the working directory */
@@ -208,6 +206,7 @@ static void end(struct role_run *r)
 	credentials_close(a->credentials);
 	tickets_free(a->tickets);
 	guesses_free(a->guesses);
+	scram_exchanges_free(a->exchanges);
 	key_free(a->key);
 }
 

@@ -5,6 +5,7 @@
 struct front_imap {
 	struct conn *c;
 	struct front_login who;
+	struct front_scram scram;
 };
 
 static int on_starttls(void *ctx, struct stream *io)
@@ -46,12 +47,14 @@ void front_imap(struct conn *c)
 	static const struct imap_login_ops ops = {
 		.starttls = on_starttls, .login = on_login, .handoff = on_handoff};
 	const struct settings *settings = c->f->role->settings;
+	struct front_imap s = {.c = c, .scram = {.c = c, .who = &s.who}};
 	struct imap_login_config config = {
 		.host = c->host->name,
 		.allow_cleartext = c->loopback && settings->auth_loopback_cleartext,
 		.errors_max = (uint32_t)settings->limit_errors,
+		.scram = &front_scram_ops,
+		.scram_ctx = &s.scram,
 	};
-	struct front_imap s = {.c = c};
 
 	if (imap_login_run(c->io, &config, &ops, &s) == IMAP_LOGIN_HANDED_OFF)
 		c->io = NULL;

@@ -5,6 +5,7 @@
 struct front_pop3 {
 	struct conn *c;
 	struct front_login who;
+	struct front_scram scram;
 };
 
 static int on_starttls(void *ctx, struct stream *io)
@@ -39,13 +40,15 @@ void front_pop3(struct conn *c)
 	static const struct pop3_login_ops ops = {
 		.starttls = on_starttls, .login = on_login, .handoff = on_handoff};
 	const struct settings *settings = c->f->role->settings;
+	struct front_pop3 s = {.c = c, .scram = {.c = c, .who = &s.who}};
 	struct pop3_login_config config = {
 		.host = c->host->name,
 		.allow_cleartext = c->loopback && settings->auth_loopback_cleartext,
 		.errors_max = (uint32_t)settings->limit_errors,
+		.scram = &front_scram_ops,
+		.scram_ctx = &s.scram,
 		.timeout_ms = settings->timeout_pop3,
 	};
-	struct front_pop3 s = {.c = c};
 
 	if (pop3_login_run(c->io, &config, &ops, &s))
 		c->io = NULL;

@@ -26,6 +26,8 @@ struct front_session { /* ctx of the ops */
 	uint8_t queue_id[16]; /* of the message under way */
 	bool has_id;
 	char user[LIMIT_SMTP_USER + 1], name[256];
+	struct front_login who;
+	struct front_scram scram;
 	struct smtp_session smtp;
 };
 
@@ -64,23 +66,35 @@ static int redeem(struct front_session *s, const struct front_login *who, err *e
 	return s->has_handle ? 0 : err_set(e, ERR_TEMP, "no handle");
 }
 
-static enum smtp_login_verdict on_login(void *ctx, const struct smtp_login *login, err *e)
+/* The log-in has been good; the backend must know it, too. */
+static enum smtp_login_verdict enter(
+	struct front_session *s, const struct front_login *who, slice user, err *e)
 {
-	struct front_session *s = ctx;
-	struct front_login who;
-	char text[201];
-
-	enum front_verdict v = front_login(s->c, login->user, login->secret, login->authzid, &who, text);
-	if (v == FRONT_OK && redeem(s, &who, e) < 0) {
+	if (redeem(s, who, e) < 0) {
 		log_event(LOG_WARN, "login_unfinished", F_STR("address", s->c->address), F_ERR(e));
 		e->text[0] = 0;
 		return SMTP_LOGIN_TEMP;
 	}
-	if (v == FRONT_OK) {
-		memcpy(s->user, login->user.p, login->user.n);
-		s->user[login->user.n] = 0;
-		return SMTP_LOGIN_OK;
-	}
+	memcpy(s->user, user.p, user.n);
+	s->user[user.n] = 0;
+	return SMTP_LOGIN_OK;
+}
+
+static enum smtp_login_verdict on_scram_login(void *ctx, err *e)
+{
+	struct front_session *s = ctx;
+
+	return enter(s, &s->who, slice_make(s->scram.name, s->scram.name_n), e);
+}
+
+static enum smtp_login_verdict on_login(void *ctx, const struct smtp_login *login, err *e)
+{
+	struct front_session *s = ctx;
+	char text[201];
+
+	enum front_verdict v = front_login(s->c, login->user, login->secret, login->authzid, &s->who, text);
+	if (v == FRONT_OK)
+		return enter(s, &s->who, login->user, e);
 	if (text[0])
 		err_set_at(e, ERR_DENIED, 0, ERR_WHERE, "%s", text);
 	return v == FRONT_BAD ? SMTP_LOGIN_BAD : SMTP_LOGIN_TEMP;
@@ -433,6 +447,7 @@ static bool on_draining(void *ctx)
 static const struct smtp_server_ops ops = {
 	.starttls = on_starttls,
 	.login = on_login,
+	.scram_login = on_scram_login,
 	.sender = on_sender,
 	.recipient = on_recipient,
 	.message_begin = on_begin,
@@ -489,6 +504,9 @@ void front_smtp(struct conn *c)
 		dns_client_name(
 			role_peer(c->f->role, ROLE_RESOLVER), c->address, loop_now() + NAME_MS, s->name))
 		s->smtp.name = slice_of(s->name);
+	s->scram = (struct front_scram){.c = c, .who = &s->who};
+	s->smtp.scram = &front_scram_ops;
+	s->smtp.scram_ctx = &s->scram;
 	c->smtp = &s->smtp;
 	enum smtp_end end = smtp_session_run(&s->smtp);
 	c->smtp = NULL;

@@ -6,6 +6,7 @@
 #include "io/tls.h"
 #include "mail/summary.h"
 #include "roles/common/role.h"
+#include "sasl/scram.h"
 #include "smtp/session.h"
 
 extern const struct sandbox frontend_sandbox;
@@ -78,6 +79,17 @@ struct front_login { /* what auth said */
 /* text: a sentence for the client when the verdict is not FRONT_OK, at most 200 bytes and a NUL. */
 PARKS enum front_verdict front_login(
 	struct conn *c, slice name, slice secret, slice as, struct front_login *ret, char text[201]);
+
+/* front_scram.c: a SCRAM log-in under way, the ctx of front_scram_ops. Zeroed but for c and who. */
+struct front_scram {
+	struct conn *c;
+	struct front_login *who; /* filled once it was good */
+	uint8_t exchange[16];
+	size_t name_n;
+	char name[320];
+};
+extern const struct sasl_scram_ops front_scram_ops;
+
 /*
  * Gives the session to the backend: without TLS the descriptor itself, with TLS the other end of a pair, and
  * then relays until both ends are closed. tag: what the backend must answer first. 0: the session is over for

@@ -1,19 +1,12 @@
 /*
- * APPEND (RFC 9051 6.3.12). The message is not an argument: it goes by in chunks while its summary is made,
- * into memory up to LIMIT_BLOB_INLINE, else into a spool file of the store.
+ * APPEND (RFC 9051 6.3.12) of one message or several (MULTIAPPEND, RFC 3502), each a literal, UTF8 (RFC 6855)
+ * or CATENATE (RFC 4469); and REPLACE (RFC 8508). Messages are not arguments: they go by in chunks.
+ *
+ * All messages enter the mailbox in one intent, so that all are there or none is.
  */
-#include "imap/session_int.h"
-#include "io/worker.h"
+#include "imap/append.h"
 #include "limits.h"
-#include "mail/date.h"
-#include <errno.h>
-
-struct append_args {
-	slice path;
-	struct imap_flags flags;
-	bool has_date;
-	struct mail_date date;
-};
+#include <stdlib.h>
 
 /* ---- arguments ---- */
 
@@ -73,190 +66,265 @@ bool imap_take_flags(struct imap_args *a, bool bare, struct imap_flags *ret)
 	return true;
 }
 
-static bool take_append(struct imap_session *s, struct imap_args *a, struct append_args *ret)
-{
-	slice date;
+/* ---- reading ---- */
 
-	if (!imap_take_sp(a) || !imap_take_mailbox(s, a, &ret->path) || !imap_take_sp(a))
-		return false;
-	if (imap_args_peek(a) == '(' && (!imap_take_flags(a, false, &ret->flags) || !imap_take_sp(a)))
-		return false;
-	if (imap_args_peek(a) == '"') {
-		if (!imap_take_string(a, &date) || !imap_take_sp(a))
-			return false;
-		ret->has_date = mail_date_imap_parse(date, &ret->date);
-		if (!ret->has_date)
-			return imap_args_fail(a, "that is not a date-time");
-	}
-	if (!s->command.pending.is)
-		return imap_args_fail(a, "the message is missing");
-	return imap_take_end(a);
+int imap_append_bad(struct imap_append *ap)
+{
+	(void)imap_bad_args(ap->s, ap->a);
+	return 1;
 }
 
-/* ---- the message ---- */
-
-struct spool {
-	int fd;
-	const char *p;
-	size_t n;
-	int error;
-};
-
-static void write_spool(void *arg)
+static int refuse(struct imap_append *ap, const char *why)
 {
-	struct spool *w = arg;
-
-	while (w->n > 0) {
-		ssize_t put = write(w->fd, w->p, w->n);
-
-		if (put < 0 && errno != EINTR) {
-			w->error = errno;
-			return;
-		}
-		if (put > 0) {
-			w->p += put;
-			w->n -= (size_t)put;
-		}
-	}
+	(void)imap_answer(ap->s, IMAP_NO, "%s", why);
+	return 1;
 }
 
-#define SPOOL_CHUNK 262144
-
-/* Reads the literal; gather ends in `bytes` when fd < 0. A failure of ours still takes all bytes off the
- * stream. */
-static int receive(struct imap_session *s, uint64_t left, struct mail_summary_builder *summary, int fd,
-	struct buf *bytes, err *e)
+/* Too much to read over: it is said before the goodbye. Else the connection is gone. */
+static int lost(struct imap_session *s, const err *e)
 {
-	bool failed = false;
+	if (e->kind != ERR_LIMIT)
+		return imap_end_of(e);
+	s->done = true;
+	buf_addz(&s->out, "* BYE what follows is far too large\r\n");
+	return 1;
+}
 
-	while (left > 0) {
+static int next_line(struct imap_append *ap)
+{
+	struct imap_session *s = ap->s;
+	err e = {0};
+	int rc = imap_command_continue(&s->reader, &s->command, &e);
+
+	if (rc == -2)
+		return lost(s, &e);
+	if (rc < 0) {
+		(void)imap_answer(s, IMAP_BAD, "%s", e.text);
+		return 1;
+	}
+	ap->a->part = s->command.last;
+	ap->a->text = s->command.last->text;
+	ap->a->literal_taken = false;
+	return 0;
+}
+
+static int ask(struct imap_session *s)
+{
+	return s->command.pending.nonsync ? 0 : stream_write(s->io, S("+ go ahead\r\n"));
+}
+
+bool imap_append_at_literal(const struct imap_append *ap)
+{
+	return ap->a->text.n == 0 && ap->s->command.pending.is;
+}
+
+int imap_append_literal(struct imap_append *ap, struct imap_sink *k)
+{
+	struct imap_session *s = ap->s;
+	uint64_t left = s->command.pending.size;
+
+	if (left > s->config->message_max - k->size)
+		return refuse(ap, "[TOOBIG] the message is too large");
+	int rc = ask(s);
+	while (left > 0 && rc == 0) {
 		slice have;
 
 		stream_timeout(s->io, s->config->silence_ms);
-		int rc = stream_fill(s->io, &have);
+		rc = stream_fill(s->io, &have);
 		if (rc < 0)
-			return imap_stream_error(rc, e);
+			break;
 		if (have.n > left)
 			have.n = (size_t)left;
-		if (!failed) {
-			mail_summary_feed(summary, have);
-			buf_add(bytes, have);
-		}
+		imap_sink_feed(k, have);
 		stream_consume(s->io, have.n);
 		left -= have.n;
-		if (fd >= 0 && !failed && (bytes->n >= SPOOL_CHUNK || left == 0)) {
-			struct spool w = {.fd = fd, .p = bytes->p, .n = bytes->n};
-
-			worker_run(write_spool, &w);
-			buf_reset(bytes);
-			if (w.error) {
-				errno = w.error;
-				failed = err_sys(e, ERR_IO, "writing a spool file") < 0;
-			}
-		}
-		if (bytes->failed && !failed)
-			failed = err_set(e, ERR_TEMP, "no memory") < 0;
 	}
-	return failed ? -1 : 0;
+	return rc < 0 ? rc : next_line(ap);
 }
 
-/* What stands behind the literal must be the end of the command. 0; 1 it is not; -1. */
-static int end_of_command(struct imap_session *s, err *e)
+int imap_append_argument(struct imap_append *ap, slice *ret)
 {
-	struct imap_part *message = s->command.last;
-	int rc = imap_command_continue(&s->reader, &s->command, e);
+	struct imap_session *s = ap->s;
+	uint64_t n = s->command.pending.size;
 
-	if (rc == -2)
-		return -1;
-	if (rc == -1)
-		return 1;
-	if (s->command.pending.is) { /* MULTIAPPEND is not announced */
-		rc = imap_command_refuse(&s->reader, &s->command, e);
-		return rc < 0 ? -1 : 1;
-	}
-	return message->next && slice_trim(message->next->text).n == 0 ? 0 : 1;
+	if (n > LIMIT_IMAP_NAME)
+		return refuse(ap, "[LIMIT] a literal of the list is too large");
+	char *to = arena_new_n(s->arena, char, (size_t)n + 1);
+	if (!to)
+		return refuse(ap, "[LIMIT] the command is too large");
+	int rc = ask(s);
+	if (rc == 0)
+		rc = stream_read_exact(s->io, to, (size_t)n);
+	*ret = slice_make(to, (size_t)n);
+	return rc < 0 ? rc : next_line(ap);
 }
 
-static int save(struct imap_session *s, const struct append_args *args, uint32_t mailbox,
-	const struct content *content, struct mail_summary_builder *builder, err *e)
+static int take_utf8(struct imap_append *ap, struct imap_sink *k)
 {
-	struct buf summary = BUF_INIT(LIMIT_MAIL_SUMMARY + 65536);
-	struct append_message m = {
-		.content = *content,
-		.flags = args->flags.system,
-		.keywords = args->flags.keywords,
-		.n_keywords = args->flags.n,
-		.internal_us = args->has_date ? args->date.utc_s * 1000000 : 0,
-		.internal_zone_min = args->has_date ? (int16_t)args->date.zone_min : 0,
-	};
-	struct append append = {.account = s->account, .mailbox = mailbox, .messages = &m, .n = 1};
+	struct imap_args *a = ap->a;
 
-	int rc = mail_summary_finish(builder, &summary, e);
-	if (rc == 0) {
-		m.summary = buf_slice(&summary);
-		rc = mailbox_append(s->store, s->codec, &append, e);
+	if (!ap->s->utf8) {
+		imap_args_fail(a, "UTF8 wants ENABLE UTF8=ACCEPT first");
+		return imap_append_bad(ap);
 	}
-	buf_free(&summary);
-	if (rc < 0)
-		return -1;
-	return imap_answer(s, IMAP_OK, "[APPENDUID %u %u] kept", append.ret_uidvalidity, m.ret_uid);
+	if (!imap_take_sp(a) || !imap_take_c(a, '('))
+		return imap_append_bad(ap);
+	if (!imap_append_at_literal(ap) || !ap->s->command.pending.binary) {
+		imap_args_fail(a, "UTF8 wants a binary literal");
+		return imap_append_bad(ap);
+	}
+	int rc = imap_append_literal(ap, k);
+	return rc != 0 || imap_take_c(a, ')') ? rc : imap_append_bad(ap);
 }
 
-/* The literal is announced and wanted. */
-static int take_message(struct imap_session *s, const struct append_args *args, uint32_t mailbox, err *e)
+static int take_data(struct imap_append *ap, struct imap_sink *k)
 {
-	struct imap_announced lit = s->command.pending;
-	struct mail_summary_builder *builder = mail_summary_new();
-	bool big = lit.size > LIMIT_BLOB_INLINE;
-	struct buf bytes = BUF_INIT(big ? SPOOL_CHUNK + LIMIT_STREAM_BUFFER : (size_t)lit.size);
-	AUTO_FD fd = big ? store_spool_new(s->store, e) : -1;
-	struct content content = {.size = (uint32_t)lit.size};
-	int rc = 0, end = 0;
+	slice word;
 
-	if (!builder || (big && fd < 0)) {
-		if (!builder)
-			(void)err_set(e, ERR_TEMP, "no memory");
-		err last = *e;
-		rc = imap_command_refuse(&s->reader, &s->command, e) < 0 ? -1 : imap_answer_err(s, &last);
-		mail_summary_free(builder);
-		return rc;
+	if (imap_append_at_literal(ap))
+		return ap->s->command.pending.size ? imap_append_literal(ap, k)
+						   : refuse(ap, "[CANNOT] a message cannot be empty");
+	if (!imap_take_atom(ap->a, &word)) {
+		ap->a->why = "the message is missing";
+		return imap_append_bad(ap);
 	}
-	if (!lit.nonsync)
-		(void)stream_write(s->io, S("+ go ahead\r\n"));
-	err failure = {0};
-	int received = receive(s, lit.size, builder, fd, &bytes, &failure);
-	bool gone = received < 0 && (failure.kind == ERR_CLOSED || failure.kind == ERR_TIMEOUT ||
-					    failure.kind == ERR_CANCELED);
-	end = gone ? 0 : end_of_command(s, e);
-	if (received < 0) {
-		*e = end < 0 ? *e : failure;
-		rc = -1;
-	} else if (end != 0) {
-		rc = end < 0 ? -1 : imap_answer(s, IMAP_BAD, "one message ends the command");
-	} else if (big) {
-		rc = store_big_finish(s->store, fd, lit.size, &content.big, e);
-		if (rc == 0)
-			rc = save(s, args, mailbox, &content, builder, e);
-		store_big_drop(content.big); /* the handle; the file stays where the intent took it */
-	} else {
-		content.bytes = buf_slice(&bytes);
-		rc = save(s, args, mailbox, &content, builder, e);
+	if (slice_ieq(word, S("UTF8")))
+		return take_utf8(ap, k);
+	if (slice_ieq(word, S("CATENATE")))
+		return imap_take_sp(ap->a) ? imap_take_catenate(ap, k) : imap_append_bad(ap);
+	imap_args_fail(ap->a, "a literal, CATENATE or UTF8 may stand there");
+	return imap_append_bad(ap);
+}
+
+static bool take_options(struct imap_args *a, struct imap_message *m)
+{
+	slice date;
+
+	if (imap_args_peek(a) == '(' && (!imap_take_flags(a, false, &m->flags) || !imap_take_sp(a)))
+		return false;
+	if (imap_args_peek(a) != '"')
+		return true;
+	if (!imap_take_string(a, &date) || !imap_take_sp(a))
+		return false;
+	m->has_date = mail_date_imap_parse(date, &m->date);
+	return m->has_date || imap_args_fail(a, "that is not a date-time");
+}
+
+static int take_message(struct imap_append *ap)
+{
+	struct imap_message *m = &ap->messages[ap->n];
+	struct imap_session *s = ap->s;
+	size_t room = ap->held < LIMIT_IMAP_APPEND_MEMORY ? LIMIT_IMAP_APPEND_MEMORY - ap->held : 0;
+	struct imap_sink k;
+	err e = {0};
+
+	if (!take_options(ap->a, m))
+		return imap_append_bad(ap);
+	ap->n++;
+	imap_sink_begin(s, room < LIMIT_BLOB_INLINE ? room : LIMIT_BLOB_INLINE, &k);
+	int rc = take_data(ap, &k);
+	if (rc == 0 && k.size == 0)
+		rc = refuse(ap, "[CANNOT] a message cannot be empty");
+	if (rc == 0 && imap_sink_finish(&k, m, &e) < 0) {
+		rc = imap_answer_err(s, &e);
+		rc = rc < 0 ? rc : 1;
 	}
-	mail_summary_free(builder);
-	buf_free(&bytes);
+	imap_sink_free(&k);
+	ap->held += m->bytes.n + m->summary.n;
 	return rc;
 }
 
-/* Why the message is not wanted; NULL: it is. */
-static const char *refusal(const struct imap_session *s, const struct append_args *args, int found)
+static int take_messages(struct imap_append *ap)
 {
-	if (s->command.pending.size > s->config->message_max)
-		return "[TOOBIG] the message is too large";
-	if (s->command.pending.size == 0)
-		return "[CANNOT] a message cannot be empty";
-	if (!args->path.p || found == 0)
-		return "[TRYCREATE] there is no such mailbox";
-	return NULL;
+	for (;;) {
+		int rc = take_message(ap);
+
+		if (rc != 0)
+			return rc;
+		if (imap_append_at_literal(ap)) { /* without the blank before it */
+			imap_args_fail(ap->a, "a blank is missing");
+			return imap_append_bad(ap);
+		}
+		if (!ap->s->command.pending.is && imap_args_at_end(ap->a))
+			return 0;
+		if (!imap_take_sp(ap->a))
+			return imap_append_bad(ap);
+		if (ap->replaces) {
+			imap_args_fail(ap->a, "REPLACE takes one message");
+			return imap_append_bad(ap);
+		}
+		if (ap->n == LIMIT_APPEND_MESSAGES)
+			return refuse(ap, "[LIMIT] too many messages in one APPEND");
+	}
+}
+
+/* ---- into the mailbox ---- */
+
+static void write_appenduid(struct buf *out, const struct append *append)
+{
+	buf_addz(out, "[APPENDUID ");
+	imap_write_u64(out, append->ret_uidvalidity);
+	buf_add_c(out, ' ');
+	imap_write_u64(out, append->messages[0].ret_uid);
+	if (append->n > 1) {
+		buf_add_c(out, ':');
+		imap_write_u64(out, append->messages[append->n - 1].ret_uid);
+	}
+	buf_addz(out, "] kept");
+}
+
+/* REPLACE says it before the EXPUNGE (RFC 8508 3.2). */
+static int answer(struct imap_append *ap, const struct append *append)
+{
+	struct buf text = BUF_INIT(100);
+
+	write_appenduid(&text, append);
+	if (ap->replaces) {
+		buf_addz(&ap->s->out, "* OK ");
+		buf_add(&ap->s->out, buf_slice(&text));
+		buf_addz(&ap->s->out, "\r\n");
+		(void)imap_answer(ap->s, IMAP_OK, "replaced");
+	} else {
+		(void)imap_answer(ap->s, IMAP_OK, "%" SLICE_FMT, SLICE_ARG(buf_slice(&text)));
+	}
+	buf_free(&text);
+	return 0;
+}
+
+static int save(struct imap_append *ap)
+{
+	struct imap_session *s = ap->s;
+	struct append_message *list = arena_new_n(s->arena, struct append_message, ap->n);
+	struct append append = {.account = s->account,
+		.mailbox = ap->mailbox,
+		.messages = list,
+		.n = ap->n,
+		.replaces_mailbox = ap->replaces ? s->box.mailbox : 0,
+		.replaces_uid = ap->replaces};
+	err e = {0};
+
+	if (!list)
+		return imap_answer(s, IMAP_NO, "[LIMIT] the command is too large");
+	for (size_t i = 0; i < ap->n; i++) {
+		const struct imap_message *m = &ap->messages[i];
+
+		list[i] = (struct append_message){
+			.content = m->content,
+			.summary = buf_slice(&m->summary),
+			.flags = m->flags.system,
+			.keywords = m->flags.keywords,
+			.n_keywords = m->flags.n,
+			.internal_us = m->has_date ? m->date.utc_s * 1000000 : 0,
+			.internal_zone_min = m->has_date ? (int16_t)m->date.zone_min : 0,
+		};
+	}
+	if (mailbox_append(s->store, s->codec, &append, &e) == 0)
+		return answer(ap, &append);
+	if (e.kind == ERR_MISSING)
+		return imap_answer(s, IMAP_NO, "[TRYCREATE] there is no such mailbox");
+	if (e.kind == ERR_CONFLICT)
+		return imap_answer(s, IMAP_NO, "[EXPUNGEISSUED] the message to replace is gone");
+	return imap_answer_err(s, &e);
 }
 
 static int find(struct imap_session *s, slice path, uint32_t *ret_id, err *e)
@@ -277,36 +345,86 @@ static int find(struct imap_session *s, slice path, uint32_t *ret_id, err *e)
 	return rc;
 }
 
+/* From the mailbox's name on. 0, 1, or the end. */
+static int gather(struct imap_append *ap)
+{
+	struct imap_session *s = ap->s;
+	err e = {0};
+
+	if (!imap_take_sp(ap->a) || !imap_take_mailbox(s, ap->a, &ap->path) || !imap_take_sp(ap->a))
+		return imap_append_bad(ap);
+	ap->messages = arena_new_n(s->arena, struct imap_message, LIMIT_APPEND_MESSAGES);
+	if (!ap->messages)
+		return refuse(ap, "[LIMIT] the command is too large");
+	int rc = find(s, ap->path, &ap->mailbox, &e);
+	if (rc < 0) {
+		rc = imap_answer_err(s, &e);
+		return rc < 0 ? rc : 1;
+	}
+	return rc == 0 ? refuse(ap, "[TRYCREATE] there is no such mailbox") : take_messages(ap);
+}
+
+static int run(struct imap_append *ap)
+{
+	struct imap_session *s = ap->s;
+	err e = {0};
+	int rc = gather(ap);
+
+	if (rc == 1 && s->command.pending.is && !s->done &&
+		imap_command_refuse(&s->reader, &s->command, &e) < 0)
+		rc = lost(s, &e);
+	if (rc == 0)
+		rc = save(ap);
+	for (size_t i = 0; i < ap->n; i++) {
+		struct imap_message *m = &ap->messages[i];
+
+		store_big_drop(m->content.big); /* the handle; the file stays where the intent took it */
+		buf_free(&m->bytes);
+		buf_free(&m->summary);
+	}
+	return rc < 0 ? rc : 0;
+}
+
 int imap_cmd_append(struct imap_session *s, struct imap_args *a)
 {
-	struct append_args args = {0};
-	uint32_t mailbox = 0;
-	err e = {0}, refused = {0};
-	const char *why;
-	int rc;
+	struct imap_append ap = {.s = s, .a = a};
 
-	if (!take_append(s, a, &args)) {
-		if (s->command.pending.is && imap_command_refuse(&s->reader, &s->command, &e) < 0)
-			return imap_answer_err(s, &e);
-		return imap_bad_args(s, a);
+	return run(&ap);
+}
+
+/* One message of the selected mailbox by UID or number; 0: the answer is set. */
+static uint32_t take_replaced(struct imap_session *s, struct imap_args *a)
+{
+	struct uidset uids = {0};
+	uint32_t n, uid = 0;
+
+	if (!imap_take_sp(a) || !imap_take_u32(a, &n)) {
+		(void)imap_bad_args(s, a);
+		return 0;
 	}
-	rc = find(s, args.path, &mailbox, &e);
-	why = refusal(s, &args, rc);
-	if (rc < 0 || why) {
-		if (imap_command_refuse(&s->reader, &s->command, &refused) < 0) {
-			/* Too much to read over: say why before the goodbye. */
-			if (refused.kind != ERR_LIMIT)
-				return imap_answer_err(s, &refused);
-			s->done = true;
-			buf_addz(&s->out, "* BYE the message is far too large\r\n");
-		}
-		return rc < 0 ? imap_answer_err(s, &e) : imap_answer(s, IMAP_NO, "%s", why);
+	struct imap_range range = {n, n};
+	const struct imap_seqset set = {.ranges = &range, .n = 1};
+	if (n == 0)
+		(void)imap_answer(s, IMAP_BAD, "no message has the number 0");
+	else if (imap_resolve(s, &set, &uids) == 0) {
+		uid = uidset_next(&uids, 1);
+		if (uid == 0)
+			(void)imap_answer(s, IMAP_NO, "[NONEXISTENT] there is no message of that UID");
 	}
-	rc = take_message(s, &args, mailbox, &e);
-	if (rc == -1) {
-		if (e.kind == ERR_MISSING)
-			return imap_answer(s, IMAP_NO, "[TRYCREATE] there is no such mailbox");
-		return imap_answer_err(s, &e);
+	uidset_free(&uids);
+	return uid;
+}
+
+int imap_cmd_replace(struct imap_session *s, struct imap_args *a)
+{
+	struct imap_append ap = {.s = s, .a = a, .replaces = take_replaced(s, a)};
+	err e = {0};
+
+	if (ap.replaces)
+		return run(&ap);
+	if (s->command.pending.is && imap_command_refuse(&s->reader, &s->command, &e) < 0) {
+		int rc = lost(s, &e);
+		return rc < 0 ? rc : 0;
 	}
-	return rc;
+	return 0;
 }

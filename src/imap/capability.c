@@ -52,6 +52,10 @@ static const struct {
 	{SLICE_INIT("PREVIEW"), LATE},
 	{SLICE_INIT("SAVEDATE"), LATE},
 	{SLICE_INIT("OBJECTID"), LATE},
+	{SLICE_INIT("MULTIAPPEND"), LATE},
+	{SLICE_INIT("CATENATE"), LATE},
+	{SLICE_INIT("REPLACE"), LATE},
+	{SLICE_INIT("UTF8=ACCEPT"), LATE},
 };
 
 static void list(struct buf *out, unsigned when)

@@ -28,7 +28,7 @@ bool imap_take_preview(struct imap_args *a)
 static void write_preview(struct imap_session *s, const struct imap_item *item)
 {
 	buf_addz(&s->out, " PREVIEW ");
-	imap_write_string(&s->out, item->summary.preview, s->rev2);
+	imap_write_string(&s->out, item->summary.preview, s->rev2 || s->utf8);
 }
 
 static void write_saved(struct imap_session *s, const struct imap_item *item)

@@ -15,7 +15,7 @@ bool imap_take_mailbox(struct imap_session *s, struct imap_args *a, slice *ret_p
 
 	if (!imap_take_astring(a, &wire))
 		return false;
-	if (!imap_name_read(wire, s->rev2, s->arena, ret_path))
+	if (!imap_name_read(wire, s->rev2 || s->utf8, s->arena, ret_path))
 		*ret_path = (slice){NULL, 0};
 	else if (slice_istarts(*ret_path, S("INBOX")) && (ret_path->n == 5 || ret_path->p[5] == '/'))
 		*ret_path = ret_path->n == 5
@@ -216,7 +216,7 @@ void imap_write_status(struct imap_session *s, slice path, const struct mailbox_
 			imap_condstore_enable(s);
 	}
 	buf_addz(&s->out, "* STATUS ");
-	imap_name_write(&s->out, path, s->rev2);
+	imap_name_write(&s->out, path, s->rev2 || s->utf8);
 	buf_addz(&s->out, " (");
 	for (size_t i = 0; i < COUNT_OF(status_items); i++) {
 		if (!(items & 1u << i))

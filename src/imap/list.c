@@ -81,7 +81,7 @@ static bool take_pattern(
 	l->probe = wire.n == 0;
 	whole = imap_name_pattern(reference, wire, a->arena);
 	/* What cannot be a name matches nothing. */
-	if (whole.p && imap_name_read(whole, s->rev2, a->arena, &path))
+	if (whole.p && imap_name_read(whole, s->rev2 || s->utf8, a->arena, &path))
 		l->patterns[l->n++] = path;
 	return true;
 }
@@ -185,7 +185,7 @@ static void write_item(
 		buf_add(out, imap_use_name(item->row.use));
 	}
 	buf_addz(out, ") \"/\" ");
-	imap_name_write(out, item->path, s->rev2);
+	imap_name_write(out, item->path, s->rev2 || s->utf8);
 	if (childinfo)
 		buf_addz(out, " (\"CHILDINFO\" (\"SUBSCRIBED\"))");
 	buf_addz(out, "\r\n");
@@ -230,7 +230,7 @@ static void write_lsub(struct imap_session *s, const struct list *l)
 		if (!item->row.subscribed && !below)
 			continue;
 		buf_addz(&s->out, item->row.subscribed ? "* LSUB () \"/\" " : "* LSUB (\\Noselect) \"/\" ");
-		imap_name_write(&s->out, item->path, s->rev2);
+		imap_name_write(&s->out, item->path, s->rev2 || s->utf8);
 		buf_addz(&s->out, "\r\n");
 	}
 }

@@ -53,6 +53,11 @@ static void enable_qresync(struct imap_session *s)
 	imap_condstore_enable(s);
 }
 
+static void enable_utf8(struct imap_session *s)
+{
+	s->utf8 = true;
+}
+
 static const struct {
 	slice name;
 	void (*enable)(struct imap_session *s); /* may write, behind ENABLED */
@@ -60,6 +65,7 @@ static const struct {
 	{SLICE_INIT("IMAP4rev2"), enable_rev2},
 	{SLICE_INIT("CONDSTORE"), imap_condstore_enable},
 	{SLICE_INIT("QRESYNC"), enable_qresync},
+	{SLICE_INIT("UTF8=ACCEPT"), enable_utf8},
 };
 
 int imap_cmd_enable(struct imap_session *s, struct imap_args *a)
@@ -71,7 +77,8 @@ int imap_cmd_enable(struct imap_session *s, struct imap_args *a)
 		if (!imap_take_sp(a) || !imap_take_atom(a, &word))
 			return imap_bad_args(s, a);
 		for (size_t i = 0; i < COUNT_OF(enableable); i++)
-			asked |= slice_ieq(word, enableable[i].name) ? 1u << i : 0; /* others are passed over: 3.1 */
+			asked |= slice_ieq(word, enableable[i].name) ? 1u << i
+								     : 0; /* others are passed over: 3.1 */
 	} while (!imap_args_at_end(a));
 	buf_addz(&s->out, "* ENABLED");
 	for (size_t i = 0; i < COUNT_OF(enableable); i++) {

@@ -44,6 +44,7 @@ static const struct verb {
 	{SLICE_INIT("UNSUBSCRIBE"), imap_cmd_unsubscribe, IMAP_ANYTIME},
 	{SLICE_INIT("STATUS"), imap_cmd_status, IMAP_ANYTIME},
 	{SLICE_INIT("APPEND"), imap_cmd_append, IMAP_ANYTIME | IMAP_STREAMS},
+	{SLICE_INIT("REPLACE"), imap_cmd_replace, IMAP_SELECTED | IMAP_HAS_UID | IMAP_WRITES | IMAP_STREAMS},
 	{SLICE_INIT("FETCH"), imap_cmd_fetch, IMAP_SELECTED | IMAP_HAS_UID | IMAP_USES_SEQS},
 	{SLICE_INIT("STORE"), imap_cmd_store, IMAP_SELECTED | IMAP_HAS_UID | IMAP_USES_SEQS | IMAP_WRITES},
 	{SLICE_INIT("SEARCH"), imap_cmd_search, IMAP_SELECTED | IMAP_HAS_UID | IMAP_USES_SEQS},
@@ -69,14 +70,23 @@ static const struct verb *find_verb(slice name, bool uid)
 	return NULL;
 }
 
-/* APPEND reads the message itself; a mailbox name that is a literal is an argument like any other. */
+/*
+ * APPEND and REPLACE read the message themselves. The mailbox's name may be a literal, too: an argument like
+ * any other, so that what comes behind the message's number is the first literal that counts.
+ */
 static bool streams(const struct imap_command *c)
 {
-	const struct verb *v = find_verb(c->verb, false);
+	slice args = slice_skip(c->first->text, c->args_at), word = c->verb;
+	bool uid = slice_ieq(c->verb, S("UID"));
 
+	if (uid && !slice_word(&args, &word))
+		return false;
+	const struct verb *v = find_verb(word, uid);
 	if (!v || !(v->flags & IMAP_STREAMS))
 		return false;
-	return c->parts > 0 || slice_trim(slice_skip(c->first->text, c->args_at)).n > 0;
+	if (v->run == imap_cmd_replace && !slice_word(&args, &word))
+		return false;
+	return c->parts > 0 || slice_trim(args).n > 0;
 }
 
 /* ---- answers ---- */
@@ -165,8 +175,13 @@ static int refuse(struct imap_session *s, const char *why)
 {
 	err e = {0};
 
-	if (s->command.pending.is && imap_command_refuse(&s->reader, &s->command, &e) < 0)
-		return imap_answer_err(s, &e);
+	if (s->command.pending.is && imap_command_refuse(&s->reader, &s->command, &e) < 0) {
+		if (e.kind != ERR_LIMIT)
+			return imap_answer_err(s, &e);
+		int rc = bye(s, e.text); /* what follows is not read: it must not be taken for commands */
+		if (rc < 0)
+			return rc;
+	}
 	return imap_answer(s, IMAP_BAD, "%s", why);
 }
 
@@ -204,8 +219,12 @@ static int run_command(struct imap_session *s)
 	s->status = IMAP_OK;
 	if (!v)
 		return refuse(s, why);
-	if ((v->flags & IMAP_WRITES) && s->box.readonly)
-		return imap_answer(s, IMAP_NO, "[READ-ONLY] the mailbox was opened for reading only");
+	if ((v->flags & IMAP_WRITES) && s->box.readonly) {
+		rc = refuse(s, "");
+		return rc < 0 ? rc
+			      : imap_answer(
+					s, IMAP_NO, "[READ-ONLY] the mailbox was opened for reading only");
+	}
 	rc = v->run(s, &a);
 	if (rc >= 0 && !(v->flags & IMAP_NO_NEWS))
 		rc = imap_box_news(s, (s->by_uid && !s->by_numbers) || !(v->flags & IMAP_USES_SEQS));

@@ -41,6 +41,7 @@ struct imap_session {
 	bool done, rev2; /* rev2: enabled; mailbox names are UTF-8 then (RFC 9051 5.1) */
 	bool condstore;  /* FETCH responses tell UID and MODSEQ (RFC 7162 3.1, 3.2.4) */
 	bool qresync;    /* VANISHED takes the place of EXPUNGE (RFC 7162 3.2.3) */
+	bool utf8;       /* UTF8=ACCEPT (RFC 6855): strings and names are UTF-8, too */
 	bool dirty;      /* the watch heard of a change */
 
 	struct imap_box box;
@@ -79,9 +80,9 @@ enum imap_verb_flag {
 imap_run imap_cmd_capability, imap_cmd_noop, imap_cmd_logout, imap_cmd_id, imap_cmd_enable,
 	imap_cmd_namespace, imap_cmd_idle, imap_cmd_select, imap_cmd_examine, imap_cmd_close,
 	imap_cmd_unselect, imap_cmd_list, imap_cmd_lsub, imap_cmd_create, imap_cmd_delete, imap_cmd_rename,
-	imap_cmd_subscribe, imap_cmd_unsubscribe, imap_cmd_status, imap_cmd_append, imap_cmd_fetch,
-	imap_cmd_store, imap_cmd_search, imap_cmd_copy, imap_cmd_move, imap_cmd_expunge, imap_cmd_uid_expunge,
-	imap_cmd_sort;
+	imap_cmd_subscribe, imap_cmd_unsubscribe, imap_cmd_status, imap_cmd_append, imap_cmd_replace,
+	imap_cmd_fetch, imap_cmd_store, imap_cmd_search, imap_cmd_copy, imap_cmd_move, imap_cmd_expunge,
+	imap_cmd_uid_expunge, imap_cmd_sort;
 
 /* ---- answers ---- */
 

@@ -1,5 +1,5 @@
 #include "limits.h"
-#include "mailbox/tx.h"
+#include "mailbox/expunge.h"
 #include <stdlib.h>
 
 struct append_job {
@@ -31,6 +31,29 @@ static int add_one(struct account_tx *acc, struct mailbox_tx *m, const struct ap
 	return message_tx_add(acc, &n, m->row.id, entry.uid, e);
 }
 
+/* Takes out the message that the new one replaces; m is the mailbox of the new one. */
+static int replace(struct account_tx *acc, struct mailbox_tx *m, const struct append *a, err *e)
+{
+	struct mailbox_tx *from = m;
+	struct uid_range range = {.first = a->replaces_uid, .last = a->replaces_uid};
+	const struct uidset uids = {&range, 1, 1};
+	struct uidset gone = {0};
+	uint32_t next;
+
+	if (a->replaces_mailbox != m->row.id &&
+		mailbox_tx_open(acc, a->replaces_mailbox, false, &from, e) < 0)
+		return e->kind == ERR_MISSING ? err_set(e, ERR_CONFLICT, "its mailbox is gone") : -1;
+	int rc = expunge_tx(from, &uids, false, a->replaces_uid, &gone, &next, e);
+	if (rc == 0 && uidset_count(&gone) == 0)
+		rc = err_set(e, ERR_CONFLICT, "the message to replace is gone");
+	if (rc == 0 && from != m)
+		rc = mailbox_tx_close(from, e);
+	if (rc == 0)
+		rc = account_tx_change(acc, from->row.id, CHANGE_EXPUNGED, &gone, e);
+	uidset_free(&gone);
+	return rc;
+}
+
 static int run(struct store_tx *tx, void *arg, err *e)
 {
 	struct append_job *job = arg;
@@ -45,6 +68,8 @@ static int run(struct store_tx *tx, void *arg, err *e)
 			return -1;
 	struct uid_range range = {.first = first, .last = m->row.uidnext - 1};
 	const struct uidset added = {&range, 1, 1};
+	if (job->a->replaces_uid && replace(&acc, m, job->a, e) < 0)
+		return -1;
 	if (mailbox_tx_close(m, e) < 0 || account_tx_change(&acc, m->row.id, CHANGE_ADDED, &added, e) < 0 ||
 		account_tx_close(&acc, e) < 0)
 		return -1;

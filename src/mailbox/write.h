@@ -33,6 +33,9 @@ struct append {
 	uint32_t account, mailbox;
 	struct append_message *messages; /* all in one intent, all or none (RFC 3502) */
 	size_t n;
+	/* A message of the account expunged in the same intent (RFC 8508); 0: none. ERR_CONFLICT: it is gone.
+	 */
+	uint32_t replaces_mailbox, replaces_uid;
 	uint32_t ret_uidvalidity;
 	uint64_t ret_modseq;
 };

@@ -186,11 +186,13 @@ class Grammar:
         elif name == b"BADCHARSET":
             if self.maybe(b" "):
                 self.many(self.astring, 1)
+        elif name == b"BADURL":
+            self.match(rb" [\x21-\x5c\x5e-\x7e]+", "a URL")
         elif name == b"MAILBOXID":
             self.want(b" ")
             self.objectid()
         elif name == b"APPENDUID":
-            self.match(rb" [1-9][0-9]* [1-9][0-9]*", "UIDVALIDITY and UID")
+            self.match(rb" [1-9][0-9]* [1-9][0-9]*(:[1-9][0-9]*)?", "UIDVALIDITY and UIDs")
         elif name == b"COPYUID":
             self.match(rb" [1-9][0-9]* ", "UIDVALIDITY")
             source = self.sequence()

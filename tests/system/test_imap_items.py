@@ -18,7 +18,7 @@ def fresh(h, name):
 def test_capabilities(h):
     with h.imap() as t:
         words = t.ok("CAPABILITY")[0][0].split()
-        for word in ("BINARY", "PREVIEW", "SAVEDATE", "OBJECTID"):
+        for word in ("BINARY", "PREVIEW", "SAVEDATE", "OBJECTID", "MULTIAPPEND", "CATENATE", "REPLACE", "UTF8=ACCEPT"):
             contains(words, word)
 
 
@@ -46,6 +46,28 @@ def test_preview_and_ids(h):
         check(box not in joined(t.ok("STATUS Items2 (MAILBOXID)")), "a mailbox made again has an id of its own")
         t.ok("DELETE Items2")
         equal(t.command("NOOP")[0][:2], "OK")
+
+
+def test_append_family(h):
+    with fresh(h, "Many") as t:
+        tag = t.start(b"APPEND Many (\\Seen) {%d+}\r\n%s {3+}\r\nabc" % (len(TEXT), TEXT))
+        contains(t.finish(tag)[0], " 1:2] ")
+        big = b"Subject: big\r\n\r\n" + b"0123456789abcde\r\n" * 100000
+        tag = t.start(b"APPEND Many {%d+}\r\n%s ~{%d+}\r\n%s {3+}\r\nxyz" % (len(big), big, len(big), big))
+        contains(t.finish(tag)[0], " 3:5] ")
+        t.ok("NOOP")
+        for n in (3, 4):
+            equal(t.body(n) == big, True, "a large message among several")
+        tag = t.start(b"APPEND Many CATENATE (URL /Many/;UID=4 TEXT {3+}\r\nend)")
+        contains(t.finish(tag)[0], " 6] ")
+        t.ok("NOOP")
+        equal(t.body(6) == big + b"end", True, "a large message and a piece")
+        tag = t.start(b"REPLACE 6 Many {3+}\r\nnew")
+        untagged = joined(t.finish(tag)[1])
+        contains(untagged, "* 6 EXPUNGE")
+        contains(untagged, "[APPENDUID ")
+        equal(t.body(6), b"new")
+        t.no(b"APPEND Many CATENATE (URL /Many/;UID=6)", "BADURL")
 
 
 if __name__ == "__main__":

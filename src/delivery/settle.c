@@ -4,6 +4,8 @@
 #include "limits.h"
 #include "queue/event.h"
 
+#define REPORT_GATHER_US INT64_C(3000000)
+
 static void status_text(struct buf *out, const uint8_t status[3])
 {
 	if (status[0])
@@ -108,7 +110,8 @@ static int settle_row(struct store_tx *tx, struct settle *w, struct settle_row *
 	if (!row->ret.report)
 		return queue_tx_done(tx, id, w->parcel.lane, row->n, m, e);
 	r.state = row->ret.state;
-	r.due_us = now;
+	/* Others of the message may fail within seconds: the sender gets one report of them. */
+	r.due_us = now + (m->open > 1 ? REPORT_GATHER_US : 0);
 	r.rank = queue_rank(m->priority, false);
 	if (store_tx_del(tx, queue_key_recipient(kb, id, w->parcel.lane, row->n), e) < 0)
 		return -1;

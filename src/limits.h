@@ -114,14 +114,11 @@
 #define LIMIT_IMAP_RESYNC_ROWS                                                                               \
 	16384 /* change rows read for QRESYNC and CHANGEDSINCE, some 2 ms; past that the blocks tell */
 #define LIMIT_IMAP_RESYNC_RANGES 65536 /* UID ranges taken from them */
-<<<<<<< HEAD
 #define LIMIT_IMAP_ORDER      268435456 /* keys of one SORT: 1,000,000 messages take some 100 MiB */
 #define LIMIT_IMAP_THREAD     4000000 /* messages and ids that THREAD has at once: some 400 MiB at most, 12 MiB for 100,000 */
 #define LIMIT_IMAP_SORT_TEXT  1000 /* bytes of a text that SORT compares */
-=======
 #define LIMIT_IMAP_APPEND_MEMORY                                                                             \
 	8388608 /* messages of one MULTIAPPEND that wait in memory; those behind wait in spool files */
->>>>>>> 50ccb32 (imap: MULTIAPPEND, CATENATE, UTF8=ACCEPT, REPLACE in one intent; what is too much to read over ends the session)
 #define LIMIT_IMAP_NAME       4096 /* bytes of a mailbox name or pattern on the wire; the store takes less */
 
 /* smtp */

@@ -1,0 +1,94 @@
+/* THREAD (RFC 5256 3): the messages, an algorithm, the answer. */
+#include "imap/find.h"
+#include "imap/sortkey.h"
+#include "imap/threads.h"
+
+struct run {
+	struct find f;
+	struct threads threads;
+	struct sort_text text;
+	bool references;
+	bool by_uid;
+};
+
+static int hit(struct find *f, struct imap_walk *w, struct imap_item *item, bool in_snapshot, err *e)
+{
+	struct run *run = f->arg;
+	struct thread_of m = {.number = run->by_uid ? item->entry.uid : item->seq};
+	struct mail_envelope v;
+
+	if (mail_summary_envelope(&item->summary, 0, &v) < 0)
+		return err_set(e, ERR_CORRUPT, "a summary is damaged");
+	if (imap_sent_date(&v, in_snapshot ? w : NULL, item, &m.date, e) < 0)
+		return -1;
+	m.subject = imap_base_subject(&v, &run->text, &m.reply);
+	if (run->references) {
+		m.message_id = v.message_id;
+		m.references = v.references;
+		m.in_reply_to = v.in_reply_to;
+	}
+	return threads_add(&run->threads, &m, e);
+}
+
+static int send_some(void *arg)
+{
+	return imap_send(arg);
+}
+
+static int tell(struct imap_session *s, const struct threads *t, err *e)
+{
+	int rc = 0;
+
+	buf_addz(&s->out, "* THREAD");
+	if (t->messages_n > 0) {
+		buf_add_c(&s->out, ' ');
+		for (uint32_t c = t->nodes[THREAD_ROOT].child; c && rc == 0; c = t->nodes[c].next)
+			rc = threads_write(t, c, &s->out, send_some, s);
+	}
+	buf_addz(&s->out, "\r\n");
+	return rc < 0 ? imap_stream_error(rc, e) : 0;
+}
+
+static bool take_algorithm(struct imap_args *a, bool *ret_references)
+{
+	slice name;
+
+	if (!imap_take_sp(a) || !imap_take_word(a, &name))
+		return imap_args_fail(a, "THREAD wants an algorithm: REFERENCES or ORDEREDSUBJECT");
+	*ret_references = slice_ieq(name, S("REFERENCES"));
+	return *ret_references || slice_ieq(name, S("ORDEREDSUBJECT")) ||
+	       imap_args_fail(a, "that way to thread is not known: REFERENCES or ORDEREDSUBJECT");
+}
+
+static int thread(struct imap_session *s, struct run *run)
+{
+	err e = {0};
+	int rc = imap_find_run(s, &run->f, &e);
+
+	if (rc == 0)
+		rc = run->references ? threads_references(&run->threads, &e)
+				     : threads_ordered(&run->threads, &e);
+	if (rc == 0)
+		rc = tell(s, &run->threads, &e);
+	return rc < 0 ? imap_answer_err(s, &e) : imap_find_answer(s, &run->f, "threaded");
+}
+
+int imap_cmd_thread(struct imap_session *s, struct imap_args *a)
+{
+	struct run *run = calloc(1, sizeof *run);
+	int rc;
+
+	if (!run)
+		return imap_answer(s, IMAP_NO, "[UNAVAILABLE] no memory");
+	run->by_uid = s->by_uid;
+	run->f = (struct find){.needs = IMAP_NEED_SUMMARY, .hit = hit, .arg = run};
+	if (!take_algorithm(a, &run->references) || !imap_take_search_program(a, &run->f.q))
+		rc = imap_find_refuse(s, a, &run->f.q);
+	else
+		rc = thread(s, run);
+	imap_find_free(&run->f);
+	threads_free(&run->threads);
+	sort_text_free(&run->text);
+	free(run);
+	return rc;
+}

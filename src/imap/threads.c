@@ -1,0 +1,293 @@
+/* The messages, and step 1 of REFERENCES, which is done as they come. */
+#include "base/hash.h"
+#include "imap/threads_int.h"
+#include "io/fiber.h"
+#include "limits.h"
+
+#define BREATH         65536 /* nodes looked at before others get their turn */
+#define STEPS_A_NODE   256   /* parents looked at for loops, a node on average; past that no link is made */
+#define STEPS_AT_LEAST 1000000
+#define WRITE_FULL     65536 /* bytes of an answer that are sent before the next */
+
+/* ---- memory ---- */
+
+static bool grow(void **p, uint32_t *cap, uint32_t n, size_t size)
+{
+	uint32_t more = *cap ? *cap : 1024;
+
+	if (n <= *cap)
+		return true;
+	while (more < n)
+		more *= 2;
+	void *q = realloc(*p, more * size);
+	if (!q)
+		return false;
+	*p = q;
+	*cap = more;
+	return true;
+}
+
+static bool grow_slots(struct threads *t)
+{
+	uint32_t cap = t->slots_cap ? t->slots_cap * 2 : 4096;
+	struct thread_slot *old = t->slots;
+	uint32_t old_cap = t->slots_cap;
+
+	t->slots = calloc(cap, sizeof *t->slots);
+	if (!t->slots) {
+		t->slots = old;
+		return false;
+	}
+	t->slots_cap = cap;
+	for (uint32_t i = 0; i < old_cap; i++) {
+		if (old[i].node)
+			*threads_slot(t, old[i].hash) = old[i];
+	}
+	free(old);
+	return true;
+}
+
+int threads_room(struct threads *t, uint32_t n, err *e)
+{
+	if (n > LIMIT_IMAP_THREAD)
+		return err_set(e, ERR_LIMIT, "too many messages to thread at once: search for fewer");
+	if (!grow((void **)&t->nodes, &t->nodes_cap, n, sizeof *t->nodes))
+		return err_set(e, ERR_TEMP, "no memory");
+	while (t->slots_cap / 2 <= t->nodes_n + 1) { /* ids, and later subjects: no more than nodes */
+		if (!grow_slots(t))
+			return err_set(e, ERR_TEMP, "no memory");
+	}
+	if (t->nodes_n == 0)
+		t->nodes[t->nodes_n++] = (struct thread_node){.message = THREAD_NONE}; /* THREAD_ROOT */
+	return 0;
+}
+
+void threads_free(struct threads *t)
+{
+	free(t->messages);
+	free(t->nodes);
+	free(t->slots);
+	free(t->items);
+	free(t->list);
+	buf_free(&t->id);
+	*t = (struct threads){0};
+}
+
+struct thread_slot *threads_slot(struct threads *t, uint64_t hash)
+{
+	uint32_t mask = t->slots_cap - 1, i = (uint32_t)hash & mask;
+
+	while (t->slots[i].node && t->slots[i].hash != hash)
+		i = (i + 1) & mask;
+	return &t->slots[i];
+}
+
+void threads_slots_clear(struct threads *t)
+{
+	if (t->slots_cap > 0)
+		memset(t->slots, 0, t->slots_cap * sizeof *t->slots);
+}
+
+uint32_t threads_node(struct threads *t, uint32_t message)
+{
+	t->nodes[t->nodes_n] = (struct thread_node){.message = message};
+	return t->nodes_n++;
+}
+
+int threads_breathe(struct threads *t, uint32_t done)
+{
+	t->breath += done;
+	if (t->breath < BREATH)
+		return 0;
+	t->breath = 0;
+	return fiber_yield() < 0 ? -1 : 0;
+}
+
+/* ---- Message-IDs ---- */
+
+/*
+ * Takes the next valid one off (RFC 5322 3.6.4: something on both sides of an @, in brackets), in one form: a
+ * quoted local part without its quotes, no blanks.
+ */
+static bool take_id(struct threads *t, slice *text, uint64_t *ret)
+{
+	while (text->n > 0) {
+		ptrdiff_t from = slice_find_c(*text, '<');
+		bool quoted = false;
+		size_t at = 0, i;
+
+		if (from < 0)
+			return false;
+		*text = slice_skip(*text, (size_t)from + 1);
+		t->id.max = LIMIT_MAIL_FIELD;
+		buf_reset(&t->id);
+		for (i = 0; i < text->n && (quoted || (text->p[i] != '>' && text->p[i] != '<')); i++) {
+			char c = text->p[i];
+
+			if (c == '"') {
+				quoted = !quoted;
+				continue;
+			}
+			if (c == '\\' && quoted && i + 1 < text->n)
+				c = text->p[++i];
+			else if (c == ' ' || c == '\t')
+				continue;
+			else if (c == '@' && !quoted)
+				at = t->id.n;
+			buf_add_c(&t->id, c);
+		}
+		bool good = i < text->n && text->p[i] == '>' && at > 0 && at + 1 < t->id.n && !t->id.failed;
+		*text = slice_skip(*text, i);
+		if (good) {
+			*ret = hash_seeded(buf_slice(&t->id));
+			return true;
+		}
+	}
+	return false;
+}
+
+/* ---- links ---- */
+
+static void unlink_parent(struct threads *t, uint32_t node)
+{
+	struct thread_node *x = &t->nodes[node];
+
+	if (x->parent != THREAD_ROOT)
+		t->nodes[x->parent].children--;
+	x->parent = THREAD_ROOT;
+}
+
+/* Whether a link would close a loop: the child stands above the parent, or is it. */
+static bool loops(struct threads *t, uint32_t parent, uint32_t child)
+{
+	if (parent == child)
+		return true;
+	if (t->nodes[child].children == 0)
+		return false;
+	for (uint32_t at = t->nodes[parent].parent; at != THREAD_ROOT; at = t->nodes[at].parent) {
+		if (at == child || ++t->steps > STEPS_AT_LEAST + (uint64_t)t->nodes_n * STEPS_A_NODE)
+			return true;
+	}
+	return false;
+}
+
+static void link_parent(struct threads *t, uint32_t parent, uint32_t child)
+{
+	if (loops(t, parent, child))
+		return;
+	t->nodes[child].parent = parent;
+	t->nodes[parent].children++;
+}
+
+/* The node of an id, made when it is new. 0: e. */
+static uint32_t node_of(struct threads *t, uint64_t id, err *e)
+{
+	if (threads_room(t, t->nodes_n + 2, e) < 0)
+		return 0;
+	struct thread_slot *slot = threads_slot(t, id);
+	if (slot->node == 0) {
+		*slot = (struct thread_slot){id, threads_node(t, THREAD_NONE)};
+	}
+	return slot->node;
+}
+
+/* Step 1.A: each reference below the one before it, unless it is below another already. *ret_last: 0: none.
+ */
+static int link_references(struct threads *t, const struct thread_of *m, uint32_t *ret_last, err *e)
+{
+	slice text = m->references;
+	uint32_t last = 0;
+	uint64_t id;
+
+	while (take_id(t, &text, &id)) {
+		uint32_t node = node_of(t, id, e);
+
+		if (!node)
+			return -1;
+		if (last && t->nodes[node].parent == THREAD_ROOT)
+			link_parent(t, last, node);
+		last = node;
+	}
+	text = m->in_reply_to;
+	if (last == 0 && take_id(t, &text, &id)) {
+		last = node_of(t, id, e);
+		if (!last)
+			return -1;
+	}
+	*ret_last = last;
+	return 0;
+}
+
+int threads_add(struct threads *t, const struct thread_of *m, err *e)
+{
+	uint32_t index = t->messages_n, last, node = 0;
+	slice text = m->message_id;
+	uint64_t id;
+
+	if (!grow((void **)&t->messages, &t->messages_cap, index + 1, sizeof *t->messages))
+		return err_set(e, ERR_TEMP, "no memory");
+	if (threads_room(t, t->nodes_n + 2, e) < 0 || link_references(t, m, &last, e) < 0)
+		return -1;
+	if (take_id(t, &text, &id)) {
+		node = node_of(t, id, e);
+		if (!node)
+			return -1;
+		if (t->nodes[node].message != THREAD_NONE)
+			node = 0; /* an earlier message has that id: this one gets one of its own */
+	}
+	if (threads_room(t, t->nodes_n + 2, e) < 0)
+		return -1;
+	if (!node)
+		node = threads_node(t, THREAD_NONE);
+	t->nodes[node].message = index;
+	if (t->nodes[node].parent != last) { /* step 1.B: a truncated References was there before */
+		unlink_parent(t, node);
+		if (last)
+			link_parent(t, last, node);
+	}
+	t->messages[t->messages_n++] = (struct thread_message){.number = m->number,
+		.node = node,
+		.date = m->date,
+		.subject = m->subject.n > 0 ? hash_seeded(m->subject) | 1 : 0,
+		.reply = m->reply};
+	return 0;
+}
+
+/* ---- the answer ---- */
+
+int threads_write(const struct threads *t, uint32_t root, struct buf *out, int (*full)(void *arg), void *arg)
+{
+	uint32_t at = root;
+	int rc;
+
+	buf_add_c(out, '(');
+	for (;;) {
+		const struct thread_node *x = &t->nodes[at];
+
+		if (x->message != THREAD_NONE)
+			buf_add_u64(out, t->messages[x->message].number);
+		if (out->n >= WRITE_FULL && (rc = full(arg)) < 0)
+			return rc;
+		if (x->child) {
+			if (x->message != THREAD_NONE)
+				buf_add_c(out, ' ');
+			at = x->child;
+			if (t->nodes[at].next || x->message == THREAD_NONE)
+				buf_add_c(out, '(');
+			continue;
+		}
+		buf_add_c(out, ')');
+		/* up to where a sibling waits; the list of a parent of several ends with its last child's */
+		while (at != root && t->nodes[at].next == 0) {
+			uint32_t up = t->nodes[at].parent;
+
+			if (t->nodes[up].child != at || t->nodes[up].message == THREAD_NONE)
+				buf_add_c(out, ')');
+			at = up;
+		}
+		if (at == root)
+			return 0;
+		at = t->nodes[at].next;
+		buf_add_c(out, '(');
+	}
+}

@@ -3,6 +3,7 @@
 #include "imap/condstore.h"
 #include "imap/name.h"
 #include "imap/objectid.h"
+#include "imap/quota.h"
 #include "imap/session_int.h"
 
 /*
@@ -145,10 +146,10 @@ int imap_cmd_unsubscribe(struct imap_session *s, struct imap_args *a)
 
 /* ---- STATUS ---- */
 
-typedef uint64_t status_value(const struct imap_session *s, const struct mailbox_row *row);
+typedef uint64_t status_value(struct imap_session *s, const struct mailbox_row *row);
 
 #define STATUS_VALUE(name, expression)                                                                       \
-	static uint64_t name(const struct imap_session *s, const struct mailbox_row *row)                    \
+	static uint64_t name(struct imap_session *s, const struct mailbox_row *row)                          \
 	{                                                                                                    \
 		(void)s;                                                                                     \
 		(void)row;                                                                                   \
@@ -164,6 +165,16 @@ STATUS_VALUE(size, row->bytes)
 STATUS_VALUE(highest_modseq, row->highest_modseq)
 STATUS_VALUE(append_limit, s->config->message_max)
 
+/* What cannot be read ends the session, as no number is true then. */
+static uint64_t deleted_storage(struct imap_session *s, const struct mailbox_row *row)
+{
+	uint64_t bytes = 0;
+
+	if (imap_deleted_storage(s, row, &bytes, NULL) < 0)
+		s->out.failed = true;
+	return bytes;
+}
+
 static const struct {
 	slice name;
 	status_value *value;
@@ -171,9 +182,10 @@ static const struct {
 	{SLICE_INIT("MESSAGES"), messages}, {SLICE_INIT("RECENT"), no_recent},
 	{SLICE_INIT("UIDNEXT"), uidnext}, {SLICE_INIT("UIDVALIDITY"), uidvalidity},
 	{SLICE_INIT("UNSEEN"), unseen}, {SLICE_INIT("DELETED"), deleted}, {SLICE_INIT("SIZE"), size},
-	{SLICE_INIT("HIGHESTMODSEQ"), highest_modseq}, /* RFC 7162 */
-	{SLICE_INIT("APPENDLIMIT"), append_limit},     /* RFC 7889 */
-	{SLICE_INIT("MAILBOXID"), NULL},           /* RFC 8474 4.3: no number */
+	{SLICE_INIT("HIGHESTMODSEQ"), highest_modseq},    /* RFC 7162 */
+	{SLICE_INIT("APPENDLIMIT"), append_limit},        /* RFC 7889 */
+	{SLICE_INIT("DELETED-STORAGE"), deleted_storage}, /* RFC 9208 */
+	{SLICE_INIT("MAILBOXID"), NULL},                  /* RFC 8474 4.3: no number */
 };
 
 static bool take_status_item(struct imap_args *a, unsigned *items)

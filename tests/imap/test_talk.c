@@ -3,7 +3,7 @@
  * session before login; the others log in the same way and go on to a session on a real store.
  *
  * Directives: @ scram, @ bound and @ scram-busy (scram_world.h), @ tls, @ cleartext, @ no-starttls, @ errors
- * N, @ limit N (APPENDLIMIT), @ backend-down, @ messages N PATH (N small messages), @ deliver PATH FLAGS (one
+ * N, @ limit N (APPENDLIMIT), @ backend-down, @ quota N (bytes), @ messages N PATH (N small messages), @ deliver PATH FLAGS (one
  * message, behind the session's back), @ expunge PATH UID,
  * @ flag PATH UID FLAGS, @ remove-mailbox PATH, @ lmdb.
  */
@@ -241,6 +241,13 @@ static enum talk_result store_directive(struct world *w, slice word, slice rest)
 		while (n-- > 0)
 			deliver_numbered(w, path);
 		return TALK_OK;
+	}
+	if (slice_eq(word, S("quota")) && take_number(&rest, &n)) {
+		const struct account_settings limit = {.has_quota = true, .quota_bytes = n};
+		err e = {0};
+
+		open_store(w);
+		return account_set(w->store, w->account, &limit, &e) < 0 ? TALK_FAILED : TALK_OK;
 	}
 	if (!slice_word(&rest, &path))
 		return TALK_UNKNOWN;

@@ -14,7 +14,7 @@ SEED, COMMANDS = 20240501, 4000
 ATOM_NOT = set(b'(){ %*"\\]') | set(range(0x20)) | set(range(0x7f, 256))
 SYSTEM_FLAGS = {b"\\answered", b"\\flagged", b"\\deleted", b"\\seen", b"\\draft"}
 STATUS_ITEMS = {b"MESSAGES", b"RECENT", b"UIDNEXT", b"UIDVALIDITY", b"UNSEEN", b"DELETED", b"SIZE", b"APPENDLIMIT",
-                b"MAILBOXID"}
+                b"MAILBOXID", b"DELETED-STORAGE"}
 LIST_ATTRIBUTES = {b"\\noselect", b"\\nonexistent", b"\\haschildren", b"\\hasnochildren", b"\\subscribed", b"\\noinferiors",
                    b"\\marked", b"\\unmarked", b"\\all", b"\\archive", b"\\drafts", b"\\flagged", b"\\junk", b"\\sent",
                    b"\\trash", b"\\important", b"\\remote"}
@@ -449,6 +449,12 @@ class Grammar:
             self.want(b" ")
             if not self.maybe(b"NIL"):
                 check(len(self.many(lambda: self.nstring() or b"")) % 2 == 0, "pairs")
+        elif name == b"QUOTAROOT":
+            self.want(b" ")
+            self.mailbox()
+            self.maybe(b' ""')
+        elif name == b"QUOTA":
+            self.match(rb' "" \(STORAGE [0-9]+ [0-9]+\)', "a quota")
         elif name == b"NAMESPACE":
             self.want(b' (("" "/")) NIL NIL')
         else:
@@ -656,6 +662,7 @@ class Maker:
             self.one(b"*", b"%", b"(% box/* INBOX)") + b" RETURN (" + self.some([b"CHILDREN", b"SUBSCRIBED", b"SPECIAL-USE",
                                                                                  b"STATUS (MESSAGES UIDNEXT)"]) + b")",
             lambda: b"STATUS " + self.box() + b" (" + self.some(sorted(STATUS_ITEMS)) + b")",
+            lambda: b"GETQUOTAROOT " + self.box(), lambda: b'GETQUOTA ""', lambda: b'SETQUOTA "" (STORAGE 1)',
             lambda: b"ID NIL", lambda: b"NAMESPACE", lambda: b'ID ("name" "x" "version" NIL)', lambda: b"ENABLE X-NOTHING",
         ])()
 

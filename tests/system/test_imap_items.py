@@ -18,7 +18,8 @@ def fresh(h, name):
 def test_capabilities(h):
     with h.imap() as t:
         words = t.ok("CAPABILITY")[0][0].split()
-        for word in ("BINARY", "PREVIEW", "SAVEDATE", "OBJECTID", "MULTIAPPEND", "CATENATE", "REPLACE", "UTF8=ACCEPT"):
+        for word in ("BINARY", "PREVIEW", "SAVEDATE", "OBJECTID", "MULTIAPPEND", "CATENATE", "REPLACE", "UTF8=ACCEPT", "QUOTA",
+                     "QUOTA=RES-STORAGE"):
             contains(words, word)
 
 

@@ -164,6 +164,14 @@ static int resolve(struct imap_session *s, const struct fetch *f, const struct i
 	if (rc == 0 && f->since.is)
 		rc = imap_changedsince_apply(s, &f->since, &named, ret, e);
 	uidset_free(&named);
+	if (rc == 0 && f->partial.is) { /* the page is of what the other modifiers left: RFC 9394 3.4 */
+		struct uidset page = {0};
+
+		if (imap_partial_of(&f->partial, ret, &page) < 0)
+			rc = err_set(e, ERR_TEMP, "no memory");
+		uidset_free(ret);
+		*ret = page;
+	}
 	return rc;
 }
 
@@ -179,6 +187,8 @@ int imap_cmd_fetch(struct imap_session *s, struct imap_args *a)
 		!imap_take_fetch(a, &run.f) || !imap_take_end(a))
 		return imap_bad_args(s, a);
 	const char *refusal = imap_changedsince_refusal(s, &run.f.since);
+	if (!refusal && run.f.partial.is && !s->by_uid)
+		refusal = "PARTIAL is for UID FETCH";
 	if (refusal)
 		return imap_answer(s, IMAP_BAD, "%s", refusal);
 	if (run.f.items & FETCH_MODSEQ)

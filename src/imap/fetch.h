@@ -1,6 +1,7 @@
 /* What a FETCH asks for (RFC 9051 6.4.5), parsed. */
 #pragma once
 #include "imap/args.h"
+#include "imap/partial.h"
 #include "imap/condstore.h"
 #include "imap/session_int.h"
 
@@ -12,7 +13,7 @@ enum fetch_item {
 	FETCH_ENVELOPE = 16,
 	FETCH_BODY = 32,
 	FETCH_BODYSTRUCTURE = 64,
-	FETCH_MODSEQ = 128, /* RFC 7162 */
+	FETCH_MODSEQ = 128,   /* RFC 7162 */
 	FETCH_PREVIEW = 256,  /* RFC 8970 */
 	FETCH_SAVEDATE = 512, /* RFC 8514 */
 	FETCH_EMAILID = 1024, /* RFC 8474 */
@@ -46,6 +47,7 @@ struct fetch {
 	bool sets_seen;
 	struct fetch_section *sections;
 	struct imap_changedsince since;
+	struct imap_partial partial; /* RFC 9394 3.4; of UID FETCH */
 	bool unknown_cte; /* met on the way */
 };
 

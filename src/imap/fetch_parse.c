@@ -241,6 +241,11 @@ static bool take_modifiers(struct imap_args *a, struct fetch *f)
 	for (bool first = true; first || !imap_try_c(a, ')'); first = false) {
 		if ((!first && !imap_take_sp(a)) || !imap_take_atom(a, &name))
 			return false;
+		if (slice_ieq(name, S("PARTIAL"))) {
+			if (!imap_take_partial(a, &f->partial))
+				return false;
+			continue;
+		}
 		if (!imap_take_changedsince(a, name, &f->since))
 			return imap_args_fail(a, "that FETCH modifier is not known, or stands twice");
 	}

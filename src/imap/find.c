@@ -1,4 +1,5 @@
 #include "imap/find.h"
+#include "imap/objectid.h"
 #include "io/fiber.h"
 
 #define BREATH 1048576 /* bytes of messages looked through before others get their turn */
@@ -61,6 +62,14 @@ static int resolve_sets(struct imap_session *s, struct search *q)
 	int rc = 0;
 
 	for (struct search_node *n = q->sets; n && rc >= 0; n = n->next_set) {
+		if (n->op == SEARCH_NONE)
+			continue;
+		if (n->op == SEARCH_EMAILID) {
+			if (!imap_emailid_read(n->name, s->account, &n->number))
+				n->op = SEARCH_NONE;
+			continue;
+		}
+		s->by_numbers |= !n->set.saved && !n->set_is_uids;
 		if (n->set.saved)
 			rc = uidset_merge(&n->uids, &s->saved);
 		else if (n->set_is_uids)

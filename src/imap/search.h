@@ -1,5 +1,6 @@
 /* SEARCH (RFC 9051 6.4.4): the keys as a tree, and what a message says to it. */
 #pragma once
+#include "imap/partial.h"
 #include "imap/session_int.h"
 
 enum search_op {
@@ -12,10 +13,15 @@ enum search_op {
 	SEARCH_UIDS,
 	SEARCH_LARGER,
 	SEARCH_SMALLER,
-	SEARCH_MODSEQ, /* RFC 7162 3.1.5 */
-	SEARCH_BEFORE, /* INTERNALDATE, by day; from here on the entry alone does not decide */
+	SEARCH_MODSEQ,  /* RFC 7162 3.1.5 */
+	SEARCH_EMAILID, /* RFC 8474; while the message is not known it stands among the sets */
+	SEARCH_BEFORE,  /* INTERNALDATE, by day; from here on the entry alone does not decide */
 	SEARCH_ON,
+	SEARCH_OLDER, /* RFC 5032 */
 	SEARCH_SINCE,
+	SEARCH_SAVEDBEFORE, /* RFC 8514, by day, UTC */
+	SEARCH_SAVEDON,
+	SEARCH_SAVEDSINCE,
 	SEARCH_SENTBEFORE, /* the Date field, by day */
 	SEARCH_SENTON,
 	SEARCH_SENTSINCE,
@@ -31,7 +37,7 @@ struct search_node {
 	slice name; /* keyword, header field */
 	slice text; /* folded UTF-8; empty matches all that is there */
 	uint64_t number;
-	int64_t day; /* since 1970-01-01 */
+	int64_t day; /* since 1970-01-01; of SEARCH_OLDER a second */
 	struct imap_seqset set;
 	bool set_is_uids;
 	struct uidset uids; /* the set, resolved; freed with the search */
@@ -45,11 +51,13 @@ enum search_return {
 	SEARCH_RETURN_ALL = 4,
 	SEARCH_RETURN_COUNT = 8,
 	SEARCH_RETURN_SAVE = 16,
+	SEARCH_RETURN_PARTIAL = 32,
 };
 
 struct search {
 	bool extended; /* RETURN was said */
 	unsigned returns;
+	struct imap_partial partial;
 	struct search_node *root; /* SEARCH_AND */
 	struct search_node *sets;
 	unsigned texts; /* nodes that look into messages */

@@ -230,9 +230,9 @@ static int64_t floor_day(int64_t s)
 
 static int compare_day(enum search_op op, int64_t day, int64_t asked)
 {
-	if (op == SEARCH_BEFORE || op == SEARCH_SENTBEFORE)
+	if (op == SEARCH_BEFORE || op == SEARCH_SENTBEFORE || op == SEARCH_SAVEDBEFORE)
 		return day < asked;
-	return op == SEARCH_ON || op == SEARCH_SENTON ? day == asked : day >= asked;
+	return op == SEARCH_ON || op == SEARCH_SENTON || op == SEARCH_SAVEDON ? day == asked : day >= asked;
 }
 
 static int match_sent(const struct search_node *n, struct search_message *m)
@@ -253,6 +253,20 @@ static int match_internal(const struct search_node *n, struct search_message *m)
 		return SEARCH_UNKNOWN;
 	int64_t s = m->item->message.internal_us / 1000000 + m->item->message.internal_zone_min * 60;
 	return compare_day(n->op, floor_day(s), n->day);
+}
+
+static int match_older(const struct search_node *n, struct search_message *m)
+{
+	if (!(m->loaded & IMAP_NEED_MESSAGE))
+		return SEARCH_UNKNOWN;
+	return m->item->message.internal_us < n->day * 1000000;
+}
+
+static int match_saved(const struct search_node *n, struct search_message *m)
+{
+	if (!(m->loaded & IMAP_NEED_SAVED))
+		return SEARCH_UNKNOWN;
+	return m->item->saved_us != 0 && compare_day(n->op, floor_day(m->item->saved_us / 1000000), n->day);
 }
 
 static int match_keyword(const struct search_node *n, const struct search_message *m)
@@ -289,6 +303,14 @@ static int match_leaf(const struct search_node *n, struct search_message *m, err
 		return entry->size < n->number;
 	case SEARCH_MODSEQ:
 		return entry->modseq >= n->number;
+	case SEARCH_EMAILID:
+		return entry->message == n->number;
+	case SEARCH_OLDER:
+		return match_older(n, m);
+	case SEARCH_SAVEDBEFORE:
+	case SEARCH_SAVEDON:
+	case SEARCH_SAVEDSINCE:
+		return match_saved(n, m);
 	case SEARCH_BEFORE:
 	case SEARCH_ON:
 	case SEARCH_SINCE:

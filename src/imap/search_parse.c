@@ -1,5 +1,7 @@
+#include "base/clock.h"
 #include "imap/condstore.h"
 #include "imap/find.h"
+#include "imap/objectid.h"
 #include "imap/search.h"
 #include "limits.h"
 #include "mail/date.h"
@@ -7,7 +9,20 @@
 
 #define TEXTS_MAX 64 /* keys that read messages */
 
-enum argument { NOTHING, KEYWORD, NUMBER, DATE, STRING, FIELD_AND_STRING, UID_SET, MODSEQ, ONE_KEY, TWO_KEYS };
+enum argument {
+	NOTHING,
+	KEYWORD,
+	NUMBER,
+	DATE,
+	STRING,
+	FIELD_AND_STRING,
+	UID_SET,
+	MODSEQ,
+	SECONDS,
+	OBJECTID,
+	ONE_KEY,
+	TWO_KEYS
+};
 
 static const struct key {
 	slice name;
@@ -38,6 +53,14 @@ static const struct key {
 	{SLICE_INIT("BEFORE"), SEARCH_BEFORE, DATE},
 	{SLICE_INIT("ON"), SEARCH_ON, DATE},
 	{SLICE_INIT("SINCE"), SEARCH_SINCE, DATE},
+	{SLICE_INIT("OLDER"), SEARCH_OLDER, SECONDS},
+	{SLICE_INIT("YOUNGER"), SEARCH_OLDER, SECONDS, true},
+	{SLICE_INIT("SAVEDBEFORE"), SEARCH_SAVEDBEFORE, DATE},
+	{SLICE_INIT("SAVEDON"), SEARCH_SAVEDON, DATE},
+	{SLICE_INIT("SAVEDSINCE"), SEARCH_SAVEDSINCE, DATE},
+	{SLICE_INIT("SAVEDATESUPPORTED"), SEARCH_ALL, NOTHING},
+	{SLICE_INIT("EMAILID"), SEARCH_EMAILID, OBJECTID},
+	{SLICE_INIT("THREADID"), SEARCH_NONE, OBJECTID}, /* no message has one */
 	{SLICE_INIT("SENTBEFORE"), SEARCH_SENTBEFORE, DATE},
 	{SLICE_INIT("SENTON"), SEARCH_SENTON, DATE},
 	{SLICE_INIT("SENTSINCE"), SEARCH_SENTSINCE, DATE},
@@ -123,11 +146,36 @@ static bool take_modseq(struct parser *p, struct search_node *n)
 		if (!imap_take_string(a, &entry) || !imap_take_sp(a) || !imap_take_atom(a, &type) ||
 			!imap_take_sp(a))
 			return false;
-		if (!slice_istarts(entry, S("/flags/")) || (!slice_ieq(type, S("all")) &&
-				!slice_ieq(type, S("priv")) && !slice_ieq(type, S("shared"))))
+		if (!slice_istarts(entry, S("/flags/")) ||
+			(!slice_ieq(type, S("all")) && !slice_ieq(type, S("priv")) &&
+				!slice_ieq(type, S("shared"))))
 			return imap_args_fail(a, "MODSEQ wants an entry like \"/flags/\\\\Seen\" all");
 	}
 	return imap_take_modseq(a, &n->number);
+}
+
+/* Older than so many seconds; the moment is the same for all messages (RFC 5032 3). */
+static bool take_seconds(struct parser *p, struct search_node *n)
+{
+	uint32_t seconds;
+
+	if (!imap_take_u32(p->a, &seconds))
+		return false;
+	if (seconds == 0)
+		return imap_args_fail(p->a, "that is not an interval in seconds");
+	n->day = clock_wall_s() - seconds;
+	return true;
+}
+
+static bool take_objectid(struct parser *p, struct search_node *n)
+{
+	if (!imap_take_astring(p->a, &n->name))
+		return false;
+	if (!imap_objectid_valid(n->name))
+		return imap_args_fail(p->a, "that is not an object id");
+	n->next_set = p->q->sets;
+	p->q->sets = n;
+	return true;
 }
 
 static bool take_key(struct parser *p, unsigned depth, struct search_node **ret);
@@ -149,7 +197,9 @@ static bool take_argument(struct parser *p, const struct key *k, unsigned depth,
 	struct imap_args *a = p->a;
 
 	if (k->op >= SEARCH_BEFORE)
-		p->q->needs |= k->op <= SEARCH_SINCE ? IMAP_NEED_MESSAGE : IMAP_NEED_SUMMARY;
+		p->q->needs |= k->op <= SEARCH_SINCE        ? IMAP_NEED_MESSAGE
+			       : k->op <= SEARCH_SAVEDSINCE ? IMAP_NEED_SAVED
+							    : IMAP_NEED_SUMMARY;
 	n->negate = k->negate;
 	n->flags = k->flags;
 	n->name = k->field;
@@ -171,6 +221,10 @@ static bool take_argument(struct parser *p, const struct key *k, unsigned depth,
 		return imap_take_sp(a) && take_set(p, n, true);
 	case MODSEQ:
 		return imap_take_sp(a) && take_modseq(p, n);
+	case SECONDS:
+		return imap_take_sp(a) && take_seconds(p, n);
+	case OBJECTID:
+		return imap_take_sp(a) && take_objectid(p, n);
 	case ONE_KEY:
 		return take_children(p, depth, 1, n);
 	case TWO_KEYS:
@@ -231,6 +285,7 @@ static const struct {
 	{SLICE_INIT("ALL"), SEARCH_RETURN_ALL},
 	{SLICE_INIT("COUNT"), SEARCH_RETURN_COUNT},
 	{SLICE_INIT("SAVE"), SEARCH_RETURN_SAVE},
+	{SLICE_INIT("PARTIAL"), SEARCH_RETURN_PARTIAL},
 };
 
 static bool take_returns(struct imap_args *a, struct search *q)
@@ -249,8 +304,12 @@ static bool take_returns(struct imap_args *a, struct search *q)
 			bit |= slice_ieq(word, returns[i].name) ? returns[i].bit : 0;
 		if (bit == 0)
 			return imap_args_fail(a, "that RETURN option is not known");
+		if (bit == SEARCH_RETURN_PARTIAL && !imap_take_partial(a, &q->partial))
+			return false;
 		q->returns |= bit;
 	}
+	if ((q->returns & SEARCH_RETURN_PARTIAL) && (q->returns & SEARCH_RETURN_ALL))
+		return imap_args_fail(a, "PARTIAL and ALL exclude each other");
 	if (q->returns == 0)
 		q->returns = SEARCH_RETURN_ALL;
 	return true;

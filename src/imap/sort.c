@@ -80,6 +80,19 @@ static int tell_esort(struct imap_session *s, const struct search *q, const stru
 		buf_addz(out, " ALL ");
 		rc = write_numbers(s, o, 0, o->n, ',');
 	}
+	if (returns & SEARCH_RETURN_PARTIAL) {
+		uint32_t from, to;
+
+		imap_partial_places(&q->partial, o->n, &from, &to);
+		buf_addz(out, " PARTIAL (");
+		buf_add(out, q->partial.range);
+		buf_add_c(out, ' ');
+		if (from >= to)
+			buf_addz(out, "NIL");
+		else
+			rc = write_numbers(s, o, from, to, ',');
+		buf_add_c(out, ')');
+	}
 	buf_addz(out, "\r\n");
 	return rc;
 }
@@ -87,7 +100,8 @@ static int tell_esort(struct imap_session *s, const struct search *q, const stru
 /* "$" is a set, whatever the order (RFC 5182 2.1). */
 static int save(struct imap_session *s, const struct search *q, const struct order *o)
 {
-	bool ends = (q->returns & (SEARCH_RETURN_MIN | SEARCH_RETURN_MAX)) &&
+	uint32_t from = 0, to = 0;
+	bool some = (q->returns & (SEARCH_RETURN_MIN | SEARCH_RETURN_MAX | SEARCH_RETURN_PARTIAL)) &&
 		    !(q->returns & (SEARCH_RETURN_ALL | SEARCH_RETURN_COUNT));
 	struct order_item *by_uid = o->n ? malloc(2 * o->n * sizeof *by_uid) : NULL;
 	uint32_t n = 0;
@@ -96,11 +110,13 @@ static int save(struct imap_session *s, const struct search *q, const struct ord
 	uidset_free(&s->saved);
 	if (o->n > 0 && !by_uid)
 		return -1;
+	if (q->returns & SEARCH_RETURN_PARTIAL)
+		imap_partial_places(&q->partial, o->n, &from, &to);
 	for (uint32_t i = 0; i < o->n; i++) {
 		bool first = (q->returns & SEARCH_RETURN_MIN) && i == 0;
 		bool last = (q->returns & SEARCH_RETURN_MAX) && i + 1 == o->n;
 
-		if (!ends || first || last)
+		if (!some || first || last || (i >= from && i < to))
 			by_uid[n++] =
 				(struct order_item){.head = o->items[i].number, .number = o->items[i].number};
 	}

@@ -1,7 +1,7 @@
 /*
- * IMAP on a mailbox of many messages (2 KiB each): bench_imap [MESSAGES [COMMAND]], the one command or a
- * choice. The session runs on a fiber of this thread, its client is a thread that reads what comes. Times are
- * best of five.
+ * IMAP on a mailbox of many messages (2 KiB each): bench_imap [MESSAGES [COMMAND]], the one command (or
+ * QRESYNC, for what a client that comes back pays) or a choice. The session runs on a fiber of this thread,
+ * its client is a thread that reads what comes. Times are best of five.
  */
 #include "imap/session.h"
 #include "io/loop.h"
@@ -152,6 +152,34 @@ static void many(int fd, uint32_t messages, const char *what, uint32_t times)
 	printf("UID FETCH n %-28s %9.0f /s (1 session)\n", what, times / (now() - from));
 }
 
+/* What a client that comes back pays: ten changes since its last visit, and, of another life, all. */
+static void resync(struct bench *b, int fd)
+{
+	struct store_snap snap = {0};
+	struct mailbox_row row;
+	err e = {0};
+	char line[128];
+
+	put(fd, "a ENABLE QRESYNC\r\n");
+	hear(fd);
+	for (int i = 0; i < 10; i++) {
+		snprintf(line, sizeof line, "a UID STORE %d +FLAGS.SILENT (\\Answered)\r\n", 1 + i * 97);
+		put(fd, line);
+		hear(fd);
+	}
+	must(store_snap_begin(b->store, &snap, &e), &e);
+	must(mailbox_get(&snap, b->account, MAILBOX_INBOX, &row, &e), &e);
+	uint32_t validity = row.uidvalidity;
+	unsigned long long modseq = row.highest_modseq;
+	store_snap_end(&snap);
+	snprintf(line, sizeof line, "SELECT INBOX (QRESYNC (%u %llu))", validity, modseq - 10);
+	measure(fd, line);
+	snprintf(line, sizeof line, "UID FETCH 1:* FLAGS (CHANGEDSINCE %llu VANISHED)", modseq - 10);
+	measure(fd, line);
+	snprintf(line, sizeof line, "SELECT INBOX (QRESYNC (%u %llu))", validity, modseq + 1000000);
+	measure(fd, line);
+}
+
 static void *client(void *arg)
 {
 	struct bench *b = arg;
@@ -159,14 +187,19 @@ static void *client(void *arg)
 
 	hear(fd);
 	measure(fd, "SELECT INBOX");
-	if (b->only) {
+	if (b->only && strcmp(b->only, "QRESYNC") == 0) {
+		resync(b, fd);
+	} else if (b->only) {
 		measure(fd, b->only);
+	}
+	if (b->only) {
 		put(fd, "a LOGOUT\r\n");
 		hear(fd);
 		return NULL;
 	}
 	measure(fd, "NOOP");
 	measure(fd, "FETCH 1:* FLAGS");
+	resync(b, fd);
 	measure(fd, "FETCH 1:* (UID FLAGS RFC822.SIZE)");
 	measure(fd, "FETCH 1:* ENVELOPE");
 	measure(fd, "FETCH 1:* BODYSTRUCTURE");
@@ -179,6 +212,9 @@ static void *client(void *arg)
 	measure(fd, "SEARCH SINCE 1-Jan-2020");
 	measure(fd, "SEARCH SUBJECT \"number 4711 \"");
 	measure(fd, "SEARCH TEXT rarissimum");
+	measure(fd, "SORT (REVERSE DATE) UTF-8 ALL");
+	measure(fd, "SORT (SUBJECT) UTF-8 ALL");
+	measure(fd, "THREAD REFERENCES UTF-8 ALL");
 	measure(fd, "COPY 1:10000 Archive");
 	many(fd, b->messages, "BODY.PEEK[]", 20000);
 	many(fd, b->messages, "FLAGS", 20000);

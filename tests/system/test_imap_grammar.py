@@ -1,4 +1,4 @@
-"""Every answer of IMAP against the formal syntax of RFC 3501 and RFC 9051 (section 9 of both).
+"""Every answer of IMAP against the formal syntax of RFC 3501 and RFC 9051 (section 9 of both) and of the extensions.
 
 A parser as strict as the grammar reads all that the server says; some thousand commands, right and wrong, from
 sessions that change the same mailboxes, make it talk. The seed is fixed: a failure can be had again.
@@ -7,14 +7,14 @@ import random
 import re
 import sys
 
-from harness import Wrong, check, contains, equal, main, shorten
+from harness import Wrong, check, contains, equal, joined, main, shorten
 
 SEED, COMMANDS = 20240501, 4000
 
 ATOM_NOT = set(b'(){ %*"\\]') | set(range(0x20)) | set(range(0x7f, 256))
 SYSTEM_FLAGS = {b"\\answered", b"\\flagged", b"\\deleted", b"\\seen", b"\\draft"}
 STATUS_ITEMS = {b"MESSAGES", b"RECENT", b"UIDNEXT", b"UIDVALIDITY", b"UNSEEN", b"DELETED", b"SIZE", b"APPENDLIMIT",
-                b"MAILBOXID", b"DELETED-STORAGE"}
+                b"MAILBOXID", b"DELETED-STORAGE", b"HIGHESTMODSEQ"}
 LIST_ATTRIBUTES = {b"\\noselect", b"\\nonexistent", b"\\haschildren", b"\\hasnochildren", b"\\subscribed", b"\\noinferiors",
                    b"\\marked", b"\\unmarked", b"\\all", b"\\archive", b"\\drafts", b"\\flagged", b"\\junk", b"\\sent",
                    b"\\trash", b"\\important", b"\\remote"}
@@ -177,6 +177,12 @@ class Grammar:
         if name in (b"UIDNEXT", b"UIDVALIDITY", b"UNSEEN"):
             self.want(b" ")
             self.number(1)
+        elif name == b"HIGHESTMODSEQ":
+            self.want(b" ")
+            self.number(1, 2 ** 63)
+        elif name == b"MODIFIED":
+            self.want(b" ")
+            self.sequence()
         elif name == b"CAPABILITY":
             self.want(b" ")
             self.capabilities()
@@ -350,6 +356,10 @@ class Grammar:
             self.number(1)
         elif name == b"RFC822.SIZE":
             self.number(0, 2 ** 63)
+        elif name == b"MODSEQ":
+            self.want(b"(")
+            self.number(1, 2 ** 63)
+            self.want(b")")
         elif name == b"INTERNALDATE":
             self.match(rb'"[ 0-3][0-9]-(Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)-[0-9]{4} '
                        rb'[0-2][0-9]:[0-5][0-9]:[0-6][0-9] [-+][0-9]{4}"', "a date-time")
@@ -398,6 +408,8 @@ class Grammar:
                 got[name] = self.number(1)
             elif name == b"COUNT":
                 got[name] = self.number()
+            elif name == b"MODSEQ":
+                got[name] = self.number(1, 2 ** 63)
             elif name == b"ALL":
                 got[name] = self.sequence()
             else:
@@ -442,7 +454,14 @@ class Grammar:
         elif name == b"SEARCH":
             check(not self.rev2, "IMAP4rev2 has no SEARCH response")
             while self.maybe(b" "):
+                if self.maybe(b"(MODSEQ "):
+                    self.number(1, 2 ** 63)
+                    self.want(b")")
+                    break
                 self.number(1)
+        elif name == b"VANISHED":
+            self.want(b" ")
+            value = (self.maybe(b"(EARLIER) "), self.sequence())
         elif name == b"ESEARCH":
             value = self.esearch(tag)
         elif name == b"ID":
@@ -465,8 +484,9 @@ class Grammar:
 class Session:
     """Speaks, reads whole responses, and keeps count of messages as RFC 3501 7.3 and 7.4.1 have it."""
 
-    def __init__(self, house, rev2, tag):
+    def __init__(self, house, rev2, tag, qresync=False):
         self.house, self.rev2_wanted, self.tag_char, self.n = house, rev2, tag, 0
+        self.qresync = qresync
         self.talk = None
         self.open()
 
@@ -476,6 +496,8 @@ class Session:
         if self.rev2_wanted:
             self.run(b"ENABLE IMAP4rev2")
             self.rev2 = True
+        if self.qresync:
+            self.run(b"ENABLE QRESYNC")
 
     def response(self):
         data = b""
@@ -527,7 +549,14 @@ class Session:
         if name == b"EXISTS":
             check(verb in (b"SELECT", b"EXAMINE") or value >= self.exists, "EXISTS went down:", self.exists, value)
             self.exists = value
+        elif name == b"VANISHED":
+            earlier, n = value
+            check(self.qresync, "VANISHED that was not asked for")
+            check(earlier or by_uid or verb not in (b"FETCH", b"STORE", b"SEARCH"), "VANISHED during", command)
+            check(earlier or n <= self.exists, "VANISHED of more than there is", n, self.exists)
+            self.exists -= 0 if earlier else n
         elif name == b"EXPUNGE":
+            check(not self.qresync, "EXPUNGE after ENABLE QRESYNC")
             check(by_uid or verb not in (b"FETCH", b"STORE", b"SEARCH"), "EXPUNGE during", command)
             check(value <= self.exists, "EXPUNGE of a number that is not there", value, self.exists)
             self.exists -= 1
@@ -552,7 +581,7 @@ class Session:
         if not self.selected:
             self.exists = 0
             if verb not in (b"CLOSE", b"UNSELECT", b"SELECT", b"EXAMINE"):
-                check(not {b"EXISTS", b"EXPUNGE", b"FETCH"} & set(names), "news without a mailbox:", names)
+                check(not {b"EXISTS", b"EXPUNGE", b"VANISHED", b"FETCH"} & set(names), "news without a mailbox:", names)
 
 
 # ---- messages that are hard to describe ----
@@ -593,6 +622,7 @@ class Maker:
 
     def __init__(self, random_):
         self.r = random_
+        self.validity = 1
 
     def one(self, *choices):
         return self.r.choice(choices)
@@ -624,7 +654,11 @@ class Maker:
         if self.r.random() < .15:
             return self.one(b"BINARY", b"BINARY.PEEK", b"BINARY.SIZE") + self.one(b"[]", b"[1]", b"[2.1]", b"[7]")
         return self.one(b"FLAGS", b"UID", b"ENVELOPE", b"BODY", b"BODYSTRUCTURE", b"INTERNALDATE", b"RFC822.SIZE", b"rfc822",
-                        b"RFC822.HEADER", b"RFC822.TEXT", b"PREVIEW", b"PREVIEW (LAZY)", b"SAVEDATE", b"EMAILID", b"THREADID")
+                        b"RFC822.HEADER", b"RFC822.TEXT", b"PREVIEW", b"PREVIEW (LAZY)", b"SAVEDATE", b"EMAILID", b"THREADID",
+                        b"MODSEQ")
+
+    def modseq(self):
+        return self.one(b"0", b"1", b"5", b"20", b"100", b"1000", b"9223372036854775807")
 
     def key(self, deep=0):
         if deep < 3 and self.r.random() < .3:
@@ -633,7 +667,8 @@ class Maker:
         return self.one(b"ALL", b"SEEN", b"UNSEEN", b"NEW", b"OLD", b"RECENT", b"DELETED", b"KEYWORD custom", b"UNKEYWORD $Junk",
                         b"SUBJECT plain", b'FROM ""', b"BODY body", b'TEXT "x"', b"LARGER 100", b"SMALLER 100", b"1:3", b"$",
                         b"UID 1:*", b"SINCE 1-Jan-2020", b"SENTBEFORE 01-Feb-2030", b'BEFORE "1-Jan-2000"', b"ON 1-Jan-2020",
-                        b'HEADER Content-Type ""', b"UNANSWERED", b"SUBJECT {2+}\r\nin")
+                        b'HEADER Content-Type ""', b"UNANSWERED", b"SUBJECT {2+}\r\nin",
+                        b"MODSEQ " + self.modseq(), b'MODSEQ "/flags/\\\\Seen" all ' + self.modseq())
 
     def right(self):
         uid = self.one(b"", b"UID ")
@@ -644,6 +679,12 @@ class Maker:
             lambda: uid + b"STORE " + self.set() + b" " + self.one(b"+", b"-", b"") + self.one(b"FLAGS ", b"flags.silent ") +
             self.flags(),
             lambda: uid + b"STORE " + self.set() + b" +FLAGS \\Deleted",
+            lambda: uid + b"STORE " + self.set() + b" (UNCHANGEDSINCE " + self.modseq() + b") " +
+            self.one(b"+FLAGS.SILENT ", b"FLAGS ", b"-FLAGS ") + self.flags(),
+            lambda: uid + b"FETCH " + self.set() + b" (" + self.item() + b") (CHANGEDSINCE " + self.modseq() + b")",
+            lambda: b"UID FETCH " + self.set() + b" FLAGS (CHANGEDSINCE " + self.modseq() + b" VANISHED)",
+            lambda: b"SELECT box (CONDSTORE)", lambda: b"SELECT box (QRESYNC (%d " % self.validity + self.modseq() +
+            self.one(b"", b" 1:30", b" 1:30 (1:3,5 1:3,6)", b" (2 3)") + b"))",
             lambda: uid + b"SEARCH " + self.one(b"", b"CHARSET UTF-8 ") + b" ".join(self.key() for _ in range(2)),
             lambda: uid + b"SEARCH RETURN (" + b" ".join(self.r.sample([b"MIN", b"max", b"ALL", b"COUNT", b"SAVE"],
                                                                       self.r.randint(0, 4))) + b") " + self.key(),
@@ -703,7 +744,10 @@ def test_generated(h):
     r = random.Random(SEED)
     maker = Maker(r)
     sessions = [Session(h, rev2, b"%c" % (97 + i)) for i, rev2 in enumerate([False, True, False])]
+    sessions.append(Session(h, False, b"q", qresync=True))
     sessions[0].run(b"CREATE box")
+    with h.imap("alice") as t:
+        maker.validity = int(re.search(r"UIDVALIDITY (\d+)", joined(t.ok("STATUS box (UIDVALIDITY)"))).group(1))
     fill(sessions[0], b"box")
     counts = {}
     for i in range(COMMANDS):

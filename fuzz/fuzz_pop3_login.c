@@ -19,10 +19,12 @@ static int on_login(void *ctx, const struct pop3_credentials *c, err *e)
 	return c->user.p[0] == 'a' ? 0 : err_set(e, c->user.p[0] == 't' ? ERR_TEMP : ERR_DENIED, "no");
 }
 
-static int on_handoff(void *ctx, struct stream *io, err *e)
+static int on_handoff(void *ctx, struct stream *io, uint8_t options, err *e)
 {
 	(void)ctx;
 	(void)io;
+	if (options > 3)
+		abort();
 	return err_set(e, ERR_TEMP, "no");
 }
 

@@ -210,4 +210,6 @@
 #define LIMIT_POP3_LINE     1100   /* RFC 2449 4 says 255; PASS may carry a secret of LIMIT_SECRET bytes */
 #define LIMIT_POP3_AUTH     4096   /* AUTH PLAIN: base64 of two names and a secret */
 #define LIMIT_POP3_USER     320    /* a name: an address */
+#define LIMIT_POP3_DOWNGRADE                                                                                 \
+	4194304 /* bytes of a message with 8-bit header fields that is turned into 7 bits; it is whole in memory */
 #define LIMIT_POP3_LOGIN_MS 180000 /* from connecting to a good login */

@@ -3,8 +3,10 @@
 int pop3_capabilities(struct stream *io, struct pop3_capable now)
 {
 	stream_write(io, S("+OK Capability list "
-			   "follows\r\nTOP\r\nUIDL\r\nRESP-CODES\r\nAUTH-RESP-CODE\r\nPIPELINING\r\n"
+			   "follows\r\nTOP\r\nUIDL\r\nRESP-CODES\r\nAUTH-RESP-CODE\r\nPIPELINING\r\nLANG\r\n"
 			   "EXPIRE NEVER\r\nIMPLEMENTATION Posthouse\r\n"));
+	/* USER: names, too, may be UTF-8 (RFC 6856 2.1) */
+	stream_write(io, S("UTF8 USER\r\n"));
 	if (now.stls)
 		stream_write(io, S("STLS\r\n"));
 	if (now.passwords) {

@@ -3,6 +3,7 @@
 #include "io/loop.h"
 #include "limits.h"
 #include "pop3/capability.h"
+#include "pop3/text.h"
 #include <errno.h>
 #include <stdio.h>
 
@@ -14,6 +15,8 @@ struct login {
 	uint32_t errors;
 	uint64_t until; /* log-in must be done */
 	bool done, handed_over;
+	bool utf8; /* asked for; back to false at STLS */
+	enum pop3_language language;
 	size_t user_n; /* 0: no USER yet */
 	char user[LIMIT_POP3_USER];
 };
@@ -30,8 +33,7 @@ static void set_deadline(struct login *s)
 
 static int say(struct login *s, const char *text)
 {
-	stream_write(s->io, slice_of(text));
-	return stream_write(s->io, S("\r\n"));
+	return pop3_say(s->io, s->language, text);
 }
 
 static int refuse(struct login *s, const char *text)
@@ -74,6 +76,23 @@ static int cmd_noop(struct login *s, slice args)
 	return say(s, "+OK");
 }
 
+static int cmd_lang(struct login *s, slice args)
+{
+	int rc = pop3_lang(s->io, &s->language, args);
+
+	s->errors += rc == 0;
+	return rc < 0 ? rc : 0;
+}
+
+/* Names and passwords are UTF-8 in any case; it decides how the session shows messages. */
+static int cmd_utf8(struct login *s, slice args)
+{
+	if (slice_trim(args).n > 0)
+		return refuse(s, "-ERR UTF8 takes no argument");
+	s->utf8 = true;
+	return say(s, "+OK UTF-8 it is");
+}
+
 /* R-SEC-5: nothing may lie in the buffer behind STLS; what was injected is never read as commands. */
 static int cmd_stls(struct login *s, slice args)
 {
@@ -87,6 +106,7 @@ static int cmd_stls(struct login *s, slice args)
 		return say(s, "-ERR Nothing may be sent behind STLS before the handshake");
 	}
 	s->user_n = 0;
+	s->utf8 = false;
 	if (say(s, "+OK Begin TLS") < 0 || stream_flush(s->io) < 0 || s->ops->starttls(s->ctx, s->io) < 0)
 		return -EPROTO;
 	return 0;
@@ -100,7 +120,9 @@ static int conclude(struct login *s, int rc, err e)
 			return refuse(s, "-ERR [AUTH] The name or the password is wrong");
 		return refuse(s, "-ERR [SYS/TEMP] Log-in is not possible now; try again in a minute");
 	}
-	if (s->ops->handoff(s->ctx, s->io, &e) < 0)
+	uint8_t options = (uint8_t)((s->utf8 ? POP3_OPTION_UTF8 : 0u) |
+				    (s->language == POP3_CHINESE ? POP3_OPTION_CHINESE : 0u));
+	if (s->ops->handoff(s->ctx, s->io, options, &e) < 0)
 		return refuse(s, "-ERR [SYS/TEMP] The mailbox is not available now; try again in a minute");
 	s->handed_over = s->done = true;
 	return 0;
@@ -314,6 +336,8 @@ static const struct {
 	{SLICE_INIT("USER"), cmd_user},
 	{SLICE_INIT("PASS"), cmd_pass},
 	{SLICE_INIT("AUTH"), cmd_auth},
+	{SLICE_INIT("UTF8"), cmd_utf8},
+	{SLICE_INIT("LANG"), cmd_lang},
 	{SLICE_INIT("NOOP"), cmd_noop},
 	{SLICE_INIT("QUIT"), cmd_quit},
 };
@@ -329,7 +353,8 @@ static int one_command(struct login *s, slice line)
 	for (size_t i = 0; i < COUNT_OF(commands); i++)
 		if (slice_ieq(verb, commands[i].name))
 			return commands[i].run(s, args);
-	return refuse(s, "-ERR Not a command before log-in: CAPA, STLS, USER, PASS, AUTH or QUIT");
+	return refuse(
+		s, "-ERR Not a command before log-in: CAPA, STLS, USER, PASS, AUTH, UTF8, LANG or QUIT");
 }
 
 bool pop3_login_run(struct stream *io, const struct pop3_login_config *config,

@@ -1,7 +1,7 @@
 /*
- * POP3 before login (RFC 1939, AUTHORIZATION state): greeting, CAPA, USER/PASS, AUTH PLAIN (RFC 5034), STLS
- * (RFC 2595), QUIT. Runs in the frontend with small fixed memory; the logged-in session goes to the backend
- * (pop3/session.h).
+ * POP3 before login (RFC 1939, AUTHORIZATION state): greeting, CAPA, USER/PASS, AUTH with PLAIN and
+ * SCRAM-SHA-256 (RFC 5034), STLS (RFC 2595), UTF8 and LANG (RFC 6856), QUIT. Runs in the frontend with small
+ * fixed memory; the logged-in session goes to the backend (pop3/session.h).
  */
 #pragma once
 #include "base/err.h"
@@ -17,9 +17,9 @@ struct pop3_login_ops {
 	PARKS int (*starttls)(void *ctx, struct stream *io);
 	/* 0, or -1: ERR_DENIED a wrong name or password, anything else: try later. The text may be shown. */
 	PARKS int (*login)(void *ctx, const struct pop3_credentials *c, err *e);
-	/* Gives the logged-in session away with what is read ahead; the backend answers "+OK". 0: io is no
-	 * longer ours. */
-	PARKS int (*handoff)(void *ctx, struct stream *io, err *e);
+	/* Gives the logged-in session away with what is read ahead; the backend answers "+OK". options: bits
+	 * of pop3/text.h for it. 0: io is no longer ours. */
+	PARKS int (*handoff)(void *ctx, struct stream *io, uint8_t options, err *e);
 };
 
 struct pop3_login_config {

@@ -1,10 +1,13 @@
 #include "pop3/session.h"
 #include "base/buf.h"
+#include "base/encode.h"
 #include "limits.h"
+#include "mail/downgrade.h"
 #include "mailbox/mailbox.h"
 #include "mailbox/write.h"
 #include "pop3/capability.h"
 #include "pop3/dotwriter.h"
+#include "pop3/text.h"
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -27,6 +30,7 @@ struct session {
 	uint64_t octets; /* of those left */
 	uint32_t errors;
 	bool done;
+	enum pop3_language language;
 };
 
 typedef int command_fn(struct session *s, slice args);
@@ -34,8 +38,12 @@ typedef void add_fn(struct buf *out, const struct session *s, const struct item 
 
 static int say(struct session *s, const char *text)
 {
-	stream_write(s->io, slice_of(text));
-	return stream_write(s->io, S("\r\n"));
+	return pop3_say(s->io, s->language, text);
+}
+
+static const char *text(const struct session *s, const char *english)
+{
+	return pop3_text(s->language, english);
 }
 
 static int refuse(struct session *s, const char *text)
@@ -96,6 +104,19 @@ static int load_some(struct session *s, uint32_t from, err *e)
 	return rc;
 }
 
+/* The setting `pop3 newest`: old messages are as if they were not there, and numbers begin behind them. */
+static void keep_newest(struct session *s)
+{
+	uint32_t most = s->given->newest, old = most && s->n > most ? s->n - most : 0;
+
+	for (uint32_t i = 0; i < old; i++)
+		s->octets -= s->items[i].size;
+	if (old)
+		memmove(s->items, s->items + old, (s->n - old) * sizeof *s->items);
+	s->n -= old;
+	s->left -= old;
+}
+
 static int load(struct session *s, err *e)
 {
 	int rc;
@@ -103,6 +124,8 @@ static int load(struct session *s, err *e)
 	while ((rc = load_some(s, s->n ? s->items[s->n - 1].uid + 1 : 1, e)) == 1)
 		if (fiber_yield() < 0)
 			return err_set(e, ERR_CANCELED, "cancelled");
+	if (rc == 0)
+		keep_newest(s);
 	return rc;
 }
 
@@ -171,7 +194,8 @@ static int listing(struct session *s, slice args, add_fn *add)
 		buf_free(&out);
 		return rc;
 	}
-	buf_addf(&out, "+OK %u messages (%llu octets)\r\n", s->left, (unsigned long long)s->octets);
+	buf_addf(&out, "+OK %u %s (%llu %s)\r\n", s->left, text(s, "messages"), (unsigned long long)s->octets,
+		text(s, "octets"));
 	for (uint32_t i = 0; i < s->n && rc == 0; i++) {
 		if (s->items[i].deleted)
 			continue;
@@ -215,33 +239,86 @@ static int find_blob(struct session *s, const struct item *m, struct store_blob 
 	return rc;
 }
 
+static int gather_piece(void *arg, slice piece, err *e)
+{
+	struct buf *b = arg;
+
+	buf_add(b, piece);
+	return b->failed ? err_set(e, ERR_LIMIT, "the converted message is too long") : 0;
+}
+
+/* As 7-bit text. Nothing was said yet: what cannot be converted is shown as it is. 1: not converted. */
+static int send_converted(struct session *s, struct store_blob *blob, struct pop3_dotwriter *w)
+{
+	struct buf gathered = BUF_INIT(2 * LIMIT_POP3_DOWNGRADE);
+	char *whole = malloc(blob->length);
+	err e = {0};
+	int rc = 1;
+
+	if (whole && store_blob_read(blob, 0, whole, blob->length, &e) == 0 &&
+		mail_downgrade(slice_make(whole, blob->length), gather_piece, &gathered, &e) == 0 &&
+		!gathered.failed)
+		rc = 0;
+	free(whole);
+	if (rc == 0) {
+		rc = say(s, "+OK message follows");
+		if (rc == 0)
+			rc = pop3_dotwriter_feed(w, buf_slice(&gathered));
+	}
+	buf_free(&gathered);
+	return rc;
+}
+
+/* Whether the header section, as far as it is in the first bytes, is in 7 bits. */
+static bool header_is_ascii(slice first)
+{
+	ptrdiff_t end = slice_find(first, S("\r\n\r\n"));
+
+	return ascii_only(end < 0 ? first : slice_sub(first, 0, (size_t)end));
+}
+
+static int send_as_it_is(struct session *s, const struct item *m, struct store_blob *blob, char *chunk,
+	struct pop3_dotwriter *w)
+{
+	int rc = stream_printf(s->io, "+OK %u %s\r\n", m->size, text(s, "octets"));
+	err e;
+
+	for (uint64_t at = 0; rc == 0 && at < blob->length && !w->full;) {
+		size_t n = blob->length - at < READ_CHUNK ? (size_t)(blob->length - at) : READ_CHUNK;
+
+		/* the first bytes were read to look at the header */
+		if (at > 0 && store_blob_read(blob, at, chunk, n, &e) < 0)
+			return -EIO; /* amid a message the only honest answer is to end the connection */
+		rc = pop3_dotwriter_feed(w, slice_make(chunk, n));
+		at += n;
+	}
+	return rc;
+}
+
 /* Sends the message, or its header and `lines` lines of the body. */
 static int send_message(struct session *s, const struct item *m, uint64_t lines)
 {
 	struct store_blob blob;
 	struct pop3_dotwriter w = {.io = s->io, .lines = lines};
 	err e = {0};
-	int found = find_blob(s, m, &blob, &e);
+	int found = find_blob(s, m, &blob, &e), rc = 1;
 
 	if (found == 0)
 		return refuse(s, "-ERR That message was removed by another session");
-	char *chunk = found == 1 ? malloc(READ_CHUNK) : NULL;
-	if (!chunk) {
-		if (found == 1)
-			store_blob_release(&blob);
+	if (found < 0)
+		return refuse(s, "-ERR [SYS/TEMP] The message cannot be read now");
+	size_t n = blob.length < READ_CHUNK ? (size_t)blob.length : READ_CHUNK;
+	char *chunk = malloc(READ_CHUNK);
+	if (!chunk || store_blob_read(&blob, 0, chunk, n, &e) < 0) {
+		free(chunk);
+		store_blob_release(&blob);
 		return refuse(s, "-ERR [SYS/TEMP] The message cannot be read now");
 	}
-	int rc = stream_printf(s->io, "+OK %u octets\r\n", m->size);
-	for (uint64_t at = 0; rc == 0 && at < blob.length && !w.full;) {
-		size_t n = blob.length - at < READ_CHUNK ? (size_t)(blob.length - at) : READ_CHUNK;
-
-		if (store_blob_read(&blob, at, chunk, n, &e) < 0) {
-			rc = -EIO; /* amid a message the only honest answer is to end the connection */
-			break;
-		}
-		rc = pop3_dotwriter_feed(&w, slice_make(chunk, n));
-		at += n;
-	}
+	if (!(s->given->options & POP3_OPTION_UTF8) && blob.length <= LIMIT_POP3_DOWNGRADE &&
+		!header_is_ascii(slice_make(chunk, n)))
+		rc = send_converted(s, &blob, &w);
+	if (rc == 1)
+		rc = send_as_it_is(s, m, &blob, chunk, &w);
 	if (rc == 0)
 		rc = pop3_dotwriter_end(&w);
 	free(chunk);
@@ -277,7 +354,7 @@ static int cmd_dele(struct session *s, slice args)
 	m->deleted = true;
 	s->left--;
 	s->octets -= m->size;
-	return stream_printf(s->io, "+OK Message %u goes at QUIT\r\n", number_of(s, m));
+	return stream_printf(s->io, "+OK %u %s\r\n", number_of(s, m), text(s, "is marked and goes at QUIT"));
 }
 
 static int cmd_rset(struct session *s, slice args)
@@ -289,13 +366,21 @@ static int cmd_rset(struct session *s, slice args)
 			s->left++;
 			s->octets += s->items[i].size;
 		}
-	return stream_printf(s->io, "+OK %u messages\r\n", s->left);
+	return stream_printf(s->io, "+OK %u %s\r\n", s->left, text(s, "messages"));
 }
 
 static int cmd_noop(struct session *s, slice args)
 {
 	(void)args;
 	return say(s, "+OK");
+}
+
+static int cmd_lang(struct session *s, slice args)
+{
+	int rc = pop3_lang(s->io, &s->language, args);
+
+	s->errors += rc == 0;
+	return rc < 0 ? rc : 0;
 }
 
 static int cmd_capa(struct session *s, slice args)
@@ -338,6 +423,7 @@ static const struct {
 	{SLICE_INIT("TOP"), cmd_top},
 	{SLICE_INIT("NOOP"), cmd_noop},
 	{SLICE_INIT("RSET"), cmd_rset},
+	{SLICE_INIT("LANG"), cmd_lang},
 	{SLICE_INIT("CAPA"), cmd_capa},
 	{SLICE_INIT("QUIT"), cmd_quit},
 };
@@ -351,7 +437,8 @@ static int one_command(struct session *s, slice line)
 	for (size_t i = 0; i < COUNT_OF(commands); i++)
 		if (slice_ieq(verb, commands[i].name))
 			return commands[i].run(s, args);
-	return refuse(s, "-ERR Not a command: STAT, LIST, RETR, DELE, UIDL, TOP, NOOP, RSET, CAPA or QUIT");
+	return refuse(
+		s, "-ERR Not a command: STAT, LIST, RETR, DELE, UIDL, TOP, NOOP, RSET, LANG, CAPA or QUIT");
 }
 
 static void talk(struct session *s)
@@ -386,12 +473,13 @@ void pop3_session_run(struct pop3_session *given)
 	struct session s = {.given = given, .io = given->io};
 	err e = {0};
 
+	s.language = given->options & POP3_OPTION_CHINESE ? POP3_CHINESE : POP3_ENGLISH;
 	stream_timeout(s.io, given->timeout_ms);
 	if (load(&s, &e) < 0) {
 		say(&s, "-ERR [SYS/TEMP] The mailbox cannot be read now");
 		stream_flush(s.io);
-	} else if (stream_printf(s.io, "+OK %u messages (%llu octets)\r\n", s.left,
-			   (unsigned long long)s.octets) == 0) {
+	} else if (stream_printf(s.io, "+OK %u %s (%llu %s)\r\n", s.left, text(&s, "messages"),
+			   (unsigned long long)s.octets, text(&s, "octets")) == 0) {
 		talk(&s);
 	}
 	free(s.items);

@@ -21,6 +21,8 @@ struct world {
 	char *messages[8];
 	size_t n;
 	unsigned left; /* after the session */
+	uint32_t newest;
+	uint8_t options;
 };
 
 static void *login_begin(void)
@@ -97,7 +99,7 @@ static int on_login(void *ctx, const struct pop3_credentials *c, err *e)
 		       : err_set(e, ERR_DENIED, "no");
 }
 
-static int on_handoff(void *ctx, struct stream *io, err *e)
+static int on_handoff(void *ctx, struct stream *io, uint8_t options, err *e)
 {
 	struct world *w = ctx;
 	slice line;
@@ -105,7 +107,7 @@ static int on_handoff(void *ctx, struct stream *io, err *e)
 	if (w->refuse_session)
 		return err_set(e, ERR_TEMP, "not now");
 	w->handed++;
-	stream_write(io, S("+OK handed over\r\n"));
+	stream_printf(io, "+OK handed over with %u\r\n", options);
 	while (stream_read_line(io, 512, &line, NULL) >= 0) /* what is said from here on is the session's */
 		stream_printf(io, "+OK session heard %.*s\r\n", (int)line.n, line.p);
 	stream_flush(io);
@@ -126,7 +128,16 @@ static enum talk_result session_directive(void *arg, slice word, slice rest)
 {
 	struct world *w = arg;
 	struct buf text = BUF_INIT(65536);
+	uint32_t n;
 
+	if (slice_eq(word, S("newest")) && slice_to_u32(rest, 1000, &n)) {
+		w->newest = n;
+		return TALK_OK;
+	}
+	if (slice_eq(word, S("options")) && slice_to_u32(rest, 3, &n)) {
+		w->options = (uint8_t)n;
+		return TALK_OK;
+	}
 	if (!slice_eq(word, S("message")) || w->n == sizeof w->messages / sizeof *w->messages ||
 		!talk_unescape(rest, &text))
 		return TALK_UNKNOWN;
@@ -155,8 +166,13 @@ static void session_serve(void *arg, struct stream *io)
 	uint32_t account = make_account(&f, "alice", "example.test");
 	for (size_t i = 0; i < w->n; i++)
 		append_one(&f, account, MAILBOX_INBOX, w->messages[i], 0);
-	struct pop3_session s = {
-		.io = io, .store = f.store, .account = account, .errors_max = 5, .timeout_ms = 600000};
+	struct pop3_session s = {.io = io,
+		.store = f.store,
+		.account = account,
+		.errors_max = 5,
+		.timeout_ms = 600000,
+		.newest = w->newest,
+		.options = w->options};
 	pop3_session_run(&s);
 	w->left = read_mailbox(&f, account, MAILBOX_INBOX, &row) ? row.messages : 99;
 	stream_printf(io, "left %u\r\n", w->left);

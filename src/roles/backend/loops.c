@@ -18,6 +18,8 @@ struct back_session { /* travels to its loop as a posted message, then lives the
 	struct fiber *fiber;
 	struct imap_session_config imap;
 	uint64_t pop3_timeout;
+	uint32_t pop3_newest;
+	uint8_t options;
 	uint32_t account, errors_max;
 	uint8_t protocol;
 	int fd;
@@ -50,7 +52,9 @@ static void talk(struct back_session *s)
 		.store = l->b->store,
 		.account = s->account,
 		.errors_max = s->errors_max,
-		.timeout_ms = s->pop3_timeout};
+		.timeout_ms = s->pop3_timeout,
+		.newest = s->pop3_newest,
+		.options = s->options};
 
 	pop3_session_run(&pop3);
 	if (pop3.fetched + pop3.deleted > 0)
@@ -150,6 +154,8 @@ void back_on_session(struct channel_request *q, void *arg)
 	s->imap = (struct imap_session_config){
 		c->limit_message, c->timeout_imap_idle, (uint32_t)c->limit_errors};
 	s->pop3_timeout = c->timeout_pop3;
+	s->pop3_newest = (uint32_t)c->pop3_newest;
+	s->options = m.options;
 	s->errors_max = (uint32_t)c->limit_errors;
 	s->account = account;
 	s->protocol = m.protocol;

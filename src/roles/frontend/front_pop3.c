@@ -25,12 +25,12 @@ static int on_login(void *ctx, const struct pop3_credentials *c, err *e)
 	return v == FRONT_OK ? 0 : err_set(e, v == FRONT_BAD ? ERR_DENIED : ERR_TEMP, "%s", text);
 }
 
-static int on_handoff(void *ctx, struct stream *io, err *e)
+static int on_handoff(void *ctx, struct stream *io, uint8_t options, err *e)
 {
 	struct front_pop3 *s = ctx;
 
 	(void)io; /* it is the connection's */
-	if (front_hand_over(s->c, &s->who, (slice){"", 0}, 0, e) < 0)
+	if (front_hand_over(s->c, &s->who, (slice){"", 0}, options, e) < 0)
 		return -1;
 	return 0;
 }

@@ -65,7 +65,7 @@ static struct mail_dsn_recipient *recipients_of(const struct report_job *j, cons
 			.original = r->original,
 			.code = r->code,
 			.reply = r->last_reply,
-			.remote = r->host,
+			.remote = r->flags & QUEUE_NO_TRY ? S("") : r->host,
 			.last_attempt_us = r->tried_us ? queue_clock_to_wall(c, r->tried_us) : 0,
 			.retry_until_us = queue_clock_to_wall(c, retry_end(j->h->policy, &j->f->m)),
 		};

@@ -59,7 +59,7 @@ static void note_try(const struct settle *w, struct settle_row *row, struct queu
 		memcpy(r->status, row->t.status, sizeof r->status);
 		r->host = row->t.host;
 		r->last_reply = slice_sub(row->t.reply, 0, LIMIT_QUEUE_REPLY);
-		if (w->ip.n == 0 && row->t.host.n == 0)
+		if (row->t.own || (w->ip.n == 0 && row->t.host.n == 0))
 			r->flags |= QUEUE_NO_TRY;
 		else
 			r->flags &= (uint8_t)~QUEUE_NO_TRY;

@@ -21,6 +21,7 @@ struct retry_try {
 	uint16_t code;
 	uint8_t status[3];
 	slice reply, host;
+	bool own;        /* code and words are our own finding, not the server's */
 	bool dsn_passed; /* the next server sees to success reports */
 };
 

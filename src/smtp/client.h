@@ -51,6 +51,7 @@ struct smtp_reply {
 	uint8_t stage;     /* enum smtp_stage_out */
 	uint8_t status[3]; /* enhanced status code, RFC 3463; all 0: none (subject and detail over 255: none)
 			    */
+	bool own;          /* the code is a finding of our own: the server was not asked, or did not say it */
 	bool unknown;      /* code 0 at SMTP_AT_END: the server may have taken it (D4) */
 	char text[SMTP_REPLY_TEXT];
 };

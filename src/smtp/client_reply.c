@@ -61,7 +61,7 @@ void smtp_reply_clear(struct smtp_reply *r, enum smtp_stage_out stage)
 	r->code = 0;
 	r->stage = (uint8_t)stage;
 	memset(r->status, 0, sizeof r->status);
-	r->unknown = false;
+	r->own = r->unknown = false;
 	r->text[0] = 0;
 }
 
@@ -123,6 +123,7 @@ void smtp_reply_own(struct smtp_reply *r, enum smtp_stage_out stage, uint16_t co
 	size_t n = 0;
 
 	smtp_reply_clear(r, stage);
+	r->own = true;
 	r->code = code;
 	r->status[0] = (uint8_t)(code / 100);
 	r->status[1] = subject;
@@ -136,6 +137,7 @@ void smtp_reply_copy(struct smtp_reply *to, const struct smtp_reply *from)
 		return;
 	to->code = from->code;
 	to->stage = from->stage;
+	to->own = from->own;
 	to->unknown = from->unknown;
 	memcpy(to->status, from->status, sizeof to->status);
 	memcpy(to->text, from->text, strlen(from->text) + 1);

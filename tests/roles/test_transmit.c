@@ -35,9 +35,9 @@ static struct transmit_job full_job(void)
 }
 
 static struct transmit_outcome_row rows[] = {
-	{1, 8, 250, {2, 0, 0}, true, SLICE_INIT("queued as 1234")},
-	{3, 6, 550, {5, 1, 1}, false, SLICE_INIT("no such user")},
-	{4, 8, 0, {0, 0, 0}, false, SLICE_INIT("the connection ended")},
+	{1, 8, 250, {2, 0, 0}, true, SLICE_INIT("queued as 1234"), false},
+	{3, 6, 550, {5, 1, 1}, false, SLICE_INIT("no such user"), true},
+	{4, 8, 0, {0, 0, 0}, false, SLICE_INIT("the connection ended"), false},
 };
 
 static struct transmit_result full_result(void)
@@ -161,6 +161,7 @@ static void test_result(void **state)
 		assert_int_equal(got.rows[i].stage, want.rows[i].stage);
 		assert_int_equal(got.rows[i].code, want.rows[i].code);
 		assert_int_equal(got.rows[i].dsn_passed, want.rows[i].dsn_passed);
+		assert_int_equal(got.rows[i].own, want.rows[i].own);
 		assert_memory_equal(got.rows[i].status, want.rows[i].status, 3);
 	}
 	arena_free(a);

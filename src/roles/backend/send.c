@@ -276,8 +276,11 @@ static int ask(struct send *s, err *e)
 static void one_try(const struct send *s, size_t i, struct retry_try *t)
 {
 	const struct transmit_outcome_row *o = &s->result.rows[i];
-	*t = (struct retry_try){
-		.code = o->code, .reply = o->text, .host = s->result.host, .dsn_passed = o->dsn_passed};
+	*t = (struct retry_try){.code = o->code,
+		.reply = o->text,
+		.host = s->result.host,
+		.own = o->own,
+		.dsn_passed = o->dsn_passed};
 	memcpy(t->status, o->status, sizeof t->status);
 	if (o->outcome == TRANSMIT_SENT) {
 		t->outcome = RETRY_SENT;
@@ -289,7 +292,7 @@ static void one_try(const struct send *s, size_t i, struct retry_try *t)
 	}
 	t->refusal = refusal_classify(o->code, o->status, o->text, s->result.host);
 	t->outcome = o->outcome == TRANSMIT_REFUSED ? RETRY_REFUSED : RETRY_LATER;
-	if (!o->code || s->result.reach != TRANSMIT_TALKED)
+	if (!o->code || o->own || s->result.reach != TRANSMIT_TALKED)
 		return; /* our own finding is no wording to be read between the lines */
 	if (t->refusal.kind == REFUSAL_GIVE_UP)
 		t->outcome = RETRY_REFUSED;

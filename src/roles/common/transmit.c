@@ -17,7 +17,7 @@ _Static_assert(RESULT_BYTES + TRANSMIT_RECIPIENTS * ROW_BYTES <= TRANSMIT_RESULT
 	"a result with all texts at their longest fits");
 
 enum { JOB_HAS_BY = 1, JOB_BY_TRACE = 2 };
-enum { ROW_DSN_PASSED = 1 };
+enum { ROW_DSN_PASSED = 1, ROW_OWN = 2, ROW_BITS = 3 };
 enum { RESULT_VERIFIED = 1, RESULT_RELAYED = 2 };
 
 static void put_route(struct buf *out, const struct transmit_route *r)
@@ -142,7 +142,8 @@ void transmit_result_encode(struct buf *out, const struct transmit_result *r)
 		wire_put_u8(out, row->stage);
 		wire_put_u16(out, row->code);
 		wire_put_raw(out, slice_make(row->status, sizeof row->status));
-		wire_put_u8(out, row->dsn_passed ? ROW_DSN_PASSED : 0);
+		wire_put_u8(
+			out, (uint8_t)((row->dsn_passed ? ROW_DSN_PASSED : 0) | (row->own ? ROW_OWN : 0)));
 		wire_put_bytes(out, slice_sub(row->text, 0, utf8_cut(row->text, TRANSMIT_TEXT)));
 	}
 }
@@ -166,10 +167,11 @@ static bool take_row(struct rd *r, struct transmit_outcome_row *row)
 	row->text = rd_bytes(r, TRANSMIT_TEXT);
 	if (r->bad || row->outcome < TRANSMIT_SENT || row->outcome > TRANSMIT_UNKNOWN ||
 		row->stage > TRANSMIT_STAGE_LAST || row->code > 599 || (row->code > 0 && row->code < 200) ||
-		bits > ROW_DSN_PASSED || !is_clean(row->text))
+		bits > ROW_BITS || !is_clean(row->text))
 		return false;
 	memcpy(row->status, status.p, sizeof row->status);
 	row->dsn_passed = bits & ROW_DSN_PASSED;
+	row->own = bits & ROW_OWN;
 	return true;
 }
 

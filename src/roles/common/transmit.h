@@ -61,6 +61,7 @@ struct transmit_outcome_row { /* of one recipient, in the job's order */
 	uint8_t status[3];
 	bool dsn_passed; /* the next server takes care of DSNs */
 	slice text;      /* its words, or what broke */
+	bool own;        /* code and text are a finding of our own, not the server's words */
 };
 struct transmit_result {
 	slice host, ip; /* who was talked to last; empty: nobody */

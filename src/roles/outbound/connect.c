@@ -11,7 +11,7 @@ void out_reply(struct smtp_reply *r, enum smtp_stage_out stage, uint16_t code, u
 {
 	va_list ap;
 
-	*r = (struct smtp_reply){.code = code, .stage = (uint8_t)stage};
+	*r = (struct smtp_reply){.code = code, .stage = (uint8_t)stage, .own = code != 0};
 	if (code)
 		memcpy(r->status, (uint8_t[3]){(uint8_t)(code / 100), subject, detail}, 3);
 	va_start(ap, fmt);

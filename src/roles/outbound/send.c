@@ -24,6 +24,7 @@ static void set_row(
 	row->outcome = (uint8_t)outcome;
 	row->stage = r->stage;
 	row->code = r->code;
+	row->own = r->own;
 	memcpy(row->status, r->status, sizeof row->status);
 }
 

@@ -21,7 +21,7 @@ static void check(const struct dns_mx *m, slice self)
 			abort();
 		for (size_t k = 0; k < name.n; k++)
 			if (!ascii_is_digit(name.p[k]) && (name.p[k] < 'a' || name.p[k] > 'z') &&
-				name.p[k] != '-' && name.p[k] != '.')
+				name.p[k] != '-' && name.p[k] != '_' && name.p[k] != '.')
 				abort();
 	}
 }

@@ -239,8 +239,12 @@ int main(int argc, char **argv)
 	char line[1024];
 
 	if (argc == 2 && !strcmp(argv[1], "completion")) {
-		struct cli c = {.words = {"bash"}, .words_n = 1, .socket = -1};
-		return cli_completion(&c);
+		AUTO_FREE struct cli *c = calloc(1, sizeof *c);
+		if (!c)
+			return EX_OSERR;
+		c->words[c->words_n++] = "bash";
+		c->socket = -1;
+		return cli_completion(c);
 	}
 	FILE *in = argc == 2 ? fopen(argv[1], "re") : NULL;
 	if (!in) {

@@ -1,5 +1,6 @@
 #include "imap/session.h"
 #include "imap/capability.h"
+#include "imap/compress.h"
 #include "imap/session_int.h"
 #include "io/loop.h"
 #include "limits.h"
@@ -28,6 +29,7 @@ static const struct verb {
 	{SLICE_INIT("CAPABILITY"), imap_cmd_capability, IMAP_ANYTIME},
 	{SLICE_INIT("LOGOUT"), imap_cmd_logout, IMAP_ANYTIME | IMAP_NO_NEWS},
 	{SLICE_INIT("ID"), imap_cmd_id, IMAP_ANYTIME},
+	{SLICE_INIT("COMPRESS"), imap_cmd_compress, IMAP_ANYTIME},
 	{SLICE_INIT("ENABLE"), imap_cmd_enable, IMAP_ANYTIME | IMAP_NO_NEWS},
 	{SLICE_INIT("NAMESPACE"), imap_cmd_namespace, IMAP_ANYTIME},
 	{SLICE_INIT("IDLE"), imap_cmd_idle, IMAP_ANYTIME},
@@ -278,7 +280,9 @@ static int one_command(struct imap_session *s)
 		rc = imap_answer(s, IMAP_BAD, "%s%s", e.kind == ERR_LIMIT ? "[TOOBIG] " : "", e.text);
 	else
 		rc = run_command(s);
-	return rc < 0 ? rc : send_answer(s);
+	if (rc == 0)
+		rc = send_answer(s);
+	return rc == 0 && s->compress == IMAP_COMPRESS_NEXT ? imap_compress_start(s) : rc;
 }
 
 /* ---- the session ---- */

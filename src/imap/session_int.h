@@ -28,6 +28,7 @@ struct imap_quiet {
 	uint64_t after, upto; /* modseqs in (after, upto] */
 };
 
+enum imap_compressing { IMAP_PLAIN, IMAP_COMPRESS_NEXT, IMAP_COMPRESSED };
 enum imap_status { IMAP_OK, IMAP_NO, IMAP_BAD };
 
 struct imap_session {
@@ -42,7 +43,8 @@ struct imap_session {
 	bool condstore;  /* FETCH responses tell UID and MODSEQ (RFC 7162 3.1, 3.2.4) */
 	bool qresync;    /* VANISHED takes the place of EXPUNGE (RFC 7162 3.2.3) */
 	bool utf8;       /* UTF8=ACCEPT (RFC 6855): strings and names are UTF-8, too */
-	bool dirty;      /* the watch heard of a change */
+	enum imap_compressing compress;
+	bool dirty; /* the watch heard of a change */
 
 	struct imap_box box;
 	struct watch watch;
@@ -77,7 +79,7 @@ enum imap_verb_flag {
 	IMAP_NO_NEWS = 128,  /* changes of others are not told at its end */
 };
 
-imap_run imap_cmd_capability, imap_cmd_noop, imap_cmd_logout, imap_cmd_id, imap_cmd_enable,
+imap_run imap_cmd_capability, imap_cmd_noop, imap_cmd_logout, imap_cmd_id, imap_cmd_compress, imap_cmd_enable,
 	imap_cmd_namespace, imap_cmd_idle, imap_cmd_select, imap_cmd_examine, imap_cmd_close,
 	imap_cmd_unselect, imap_cmd_list, imap_cmd_lsub, imap_cmd_create, imap_cmd_delete, imap_cmd_rename,
 	imap_cmd_subscribe, imap_cmd_unsubscribe, imap_cmd_status, imap_cmd_append, imap_cmd_replace,

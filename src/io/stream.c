@@ -1,5 +1,6 @@
 #include "io/stream.h"
 #include "base/buf.h"
+#include "io/codec.h"
 #include "io/loop_int.h"
 #include "io/tls.h"
 #include "limits.h"
@@ -22,7 +23,11 @@
 struct stream {
 	struct fdwatch *watch;
 	struct tls *tls;
-	char *in; /* LIMIT_STREAM_BUFFER bytes while it holds any, else NULL */
+	struct stream_codec *codec;
+	char *coded; /* as `in`: what was read and is not decoded yet */
+	uint32_t coded_at, coded_n;
+	bool unflushed; /* the codec holds output back */
+	char *in;       /* LIMIT_STREAM_BUFFER bytes while it holds any, else NULL */
 	char *unread;
 	uint32_t in_at, in_n; /* unread bytes are in[in_at .. in_at + in_n) */
 	uint32_t unread_n;
@@ -76,6 +81,10 @@ void stream_free(struct stream *s)
 	if (!s)
 		return;
 	tls_free(s->tls);
+	if (s->codec)
+		s->codec->free(s->codec);
+	if (s->coded)
+		loop_buffer_give(s->coded);
 	fdwatch_free(s->watch);
 	if (s->fd >= 0)
 		close(s->fd);
@@ -120,8 +129,7 @@ static ssize_t tls_result(ssize_t rc, bool *ret_for_write)
 	return -EAGAIN;
 }
 
-/* One attempt; -EAGAIN when the descriptor must be waited for (*ret_for_write says for what). */
-static ssize_t try_read(struct stream *s, void *p, size_t n, bool *ret_for_write)
+static ssize_t read_raw(struct stream *s, void *p, size_t n, bool *ret_for_write)
 {
 	*ret_for_write = false;
 	if (s->tls)
@@ -131,6 +139,43 @@ static ssize_t try_read(struct stream *s, void *p, size_t n, bool *ret_for_write
 	if (got == 0)
 		return -ENODATA;
 	return got < 0 ? -errno : got;
+}
+
+/* Of what was read before. 0: nothing more comes of it. */
+static ssize_t decode(struct stream *s, void *p, size_t n)
+{
+	slice in = slice_make(s->coded ? s->coded + s->coded_at : NULL, s->coded_n);
+	ssize_t got = s->codec->decode(s->codec, &in, p, n);
+
+	s->coded_at += s->coded_n - (uint32_t)in.n;
+	s->coded_n = (uint32_t)in.n;
+	if (s->coded && s->coded_n == 0) {
+		loop_buffer_give(s->coded);
+		s->coded = NULL;
+		s->coded_at = 0;
+	}
+	return got;
+}
+
+/* One attempt; -EAGAIN when the descriptor must be waited for (*ret_for_write says for what). */
+static ssize_t try_read(struct stream *s, void *p, size_t n, bool *ret_for_write)
+{
+	ssize_t got = 0;
+
+	if (!s->codec)
+		return read_raw(s, p, n, ret_for_write);
+	while ((got = decode(s, p, n)) == 0) {
+		if (!(s->coded = loop_buffer_take()))
+			return -ENOMEM;
+		got = read_raw(s, s->coded, LIMIT_STREAM_BUFFER, ret_for_write);
+		if (got <= 0) {
+			loop_buffer_give(s->coded);
+			s->coded = NULL;
+			return got;
+		}
+		s->coded_n = (uint32_t)got;
+	}
+	return got;
 }
 
 static ssize_t try_write(struct stream *s, const void *p, size_t n, bool *ret_for_write)
@@ -200,7 +245,35 @@ static int turn_to_write(struct stream *s)
 	return rc < 0 ? fail(s, rc) : s->error;
 }
 
-int stream_flush(struct stream *s)
+#define ENCODE_STEP 32768
+
+/* In pieces, each of which is on its way before another fiber could have the codec. */
+static int write_encoded(struct stream *s, slice b, bool flush)
+{
+	int rc = 0;
+
+	do {
+		slice piece = slice_sub(b, 0, ENCODE_STEP);
+		struct buf out = BUF_INIT(2 * ENCODE_STEP);
+
+		b = slice_skip(b, piece.n);
+		s->unflushed = !flush || b.n > 0;
+		rc = s->codec->encode(s->codec, piece, !s->unflushed, &out);
+		if (rc < 0 || out.failed)
+			rc = fail(s, rc < 0 ? rc : -ENOMEM);
+		else
+			rc = write_all(s, buf_slice(&out));
+		buf_free(&out);
+	} while (rc == 0 && b.n > 0);
+	return rc;
+}
+
+static int write_out(struct stream *s, slice b, bool flush)
+{
+	return s->codec ? write_encoded(s, b, flush) : write_all(s, b);
+}
+
+static int push(struct stream *s, bool flush)
 {
 	int rc = turn_to_write(s);
 
@@ -208,14 +281,19 @@ int stream_flush(struct stream *s)
 		return rc;
 	if (s->out.failed)
 		return fail(s, -ENOMEM);
-	if (s->out.n == 0)
+	if (s->out.n == 0 && !(flush && s->unflushed))
 		return 0;
 	struct buf out = s->out; /* another fiber may gather anew meanwhile */
 
 	s->out = BUF_INIT(OUT_MAX);
-	rc = write_all(s, buf_slice(&out));
+	rc = write_out(s, buf_slice(&out), flush);
 	buf_free(&out);
 	return rc;
+}
+
+int stream_flush(struct stream *s)
+{
+	return push(s, true);
 }
 
 int stream_write(struct stream *s, slice b)
@@ -225,12 +303,12 @@ int stream_write(struct stream *s, slice b)
 	if (s->error)
 		return s->error;
 	if (b.n >= DIRECT_MIN) {
-		rc = stream_flush(s);
-		return rc < 0 ? rc : write_all(s, b);
+		rc = push(s, false);
+		return rc < 0 ? rc : write_out(s, b, false);
 	}
 	buf_add(&s->out, b);
 	if (s->out.n >= OUT_GATHER || s->out.failed)
-		rc = stream_flush(s);
+		rc = push(s, false);
 	return rc;
 }
 
@@ -281,7 +359,7 @@ static int fill(struct stream *s)
 			if (got > 0) {
 				s->in_n += (uint32_t)got;
 				s->unwaited += (uint32_t)got;
-				s->drained = !s->tls && (size_t)got < room;
+				s->drained = !s->tls && !s->codec && (size_t)got < room;
 				return 0;
 			}
 			if (got == -EINTR)
@@ -305,7 +383,7 @@ static int fill(struct stream *s)
 
 size_t stream_buffered(struct stream *s)
 {
-	return s->in_n + s->unread_n + (s->tls && tls_pending(s->tls) ? 1 : 0);
+	return s->in_n + s->unread_n + s->coded_n + (s->tls && tls_pending(s->tls) ? 1 : 0);
 }
 
 int stream_fill(struct stream *s, slice *ret_have)
@@ -404,6 +482,20 @@ ssize_t stream_read_line(struct stream *s, size_t max, slice *ret_line, bool *re
 	}
 }
 
+/* Whether bytes come of what was read before: 1, 0; a negative errno. The codec then rests. */
+static int read_decoded(struct stream *s)
+{
+	if (!s->in && !(s->in = loop_buffer_take()))
+		return fail(s, -ENOMEM);
+	ssize_t got = decode(s, s->in, LIMIT_STREAM_BUFFER);
+	if (got > 0)
+		s->in_n = (uint32_t)got;
+	give_input(s);
+	if (got == 0 && !s->writing && !s->unflushed)
+		s->codec->rest(s->codec);
+	return got != 0; /* an error is there for the next read */
+}
+
 int stream_wait(struct stream *s)
 {
 	int rc = s->writing ? 0 : stream_flush(s);
@@ -412,6 +504,8 @@ int stream_wait(struct stream *s)
 		return rc;
 	if (s->in_n > 0 || s->unread || (s->tls && tls_pending(s->tls)))
 		return 1;
+	if (s->codec && (rc = read_decoded(s)) != 0)
+		return rc;
 	if (s->woken) {
 		s->woken = false;
 		return 0;
@@ -480,6 +574,23 @@ void stream_close(struct stream *s)
 		shutdown(s->fd, SHUT_WR);
 	linger(s);
 	stream_free(s);
+}
+
+int stream_start_codec(struct stream *s, struct stream_codec *c)
+{
+	int rc = stream_flush(s);
+
+	assert(!s->codec && !s->unread);
+	s->codec = c;
+	if (s->in_n > 0) { /* what came behind the command that starts it */
+		s->coded = s->in;
+		s->coded_at = s->in_at;
+		s->coded_n = s->in_n;
+		s->in = NULL;
+		s->in_at = s->in_n = 0;
+	}
+	s->drained = false;
+	return rc;
 }
 
 static int handshake(struct stream *s, const char **ret_why)
@@ -558,7 +669,7 @@ const char *stream_tls_info(const struct stream *s)
 
 int stream_detach(struct stream *s, slice *ret_rest)
 {
-	if (s->tls || s->out.n > 0 || s->unread)
+	if (s->tls || s->codec || s->out.n > 0 || s->unread)
 		return -1;
 	int fd = s->fd;
 

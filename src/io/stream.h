@@ -17,6 +17,7 @@
 
 struct stream;
 struct tls_context;
+struct stream_codec;
 
 /* Takes the descriptor over (also on failure). NULL: out of memory. */
 MUST_USE struct stream *stream_new(int fd);
@@ -61,6 +62,12 @@ bool stream_waiting(const struct stream *s);
 /* Shuts the sending side down after what was written, tells TLS, and closes. */
 PARKS void stream_close(struct stream *s);
 
+/*
+ * From now on what goes out is coded and what comes in decoded (io/codec.h), what is read ahead too. Takes
+ * the codec over, also on failure. Writes out first what was gathered.
+ */
+PARKS int stream_start_codec(struct stream *s, struct stream_codec *c);
+
 /* TLS (io/tls.h makes contexts). The handshake parks; `side`: server or client. 0 or negative errno; why: a
  * sentence. */
 PARKS int stream_start_tls(struct stream *s, struct tls_context *ctx, bool server, const char **ret_why);
@@ -77,8 +84,8 @@ bool stream_tls_binding(const struct stream *s, slice name, uint8_t *ret, size_t
 const char *stream_tls_info(const struct stream *s);
 
 /*
- * Hands the descriptor out (no TLS, nothing buffered for output): ret_rest gets what was read ahead (valid
- * until stream_free). Used to pass a logged-in session on. -1 when TLS is on.
+ * Hands the descriptor out (no TLS, no codec, nothing buffered for output): ret_rest gets what was read ahead
+ * (valid until stream_free). Used to pass a logged-in session on. -1 when TLS is on.
  */
 int stream_detach(struct stream *s, slice *ret_rest);
 /* Puts bytes in front of what will be read next (the rest handed over with a session). -ENOMEM. */

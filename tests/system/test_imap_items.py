@@ -1,5 +1,8 @@
 """IMAP extensions of FETCH, APPEND and the session, as imaplib and a raw client see them."""
+import imaplib
+import ssl
 import sys
+import zlib
 
 from harness import check, contains, equal, joined, main, text_of
 
@@ -19,7 +22,7 @@ def test_capabilities(h):
     with h.imap() as t:
         words = t.ok("CAPABILITY")[0][0].split()
         for word in ("BINARY", "PREVIEW", "SAVEDATE", "OBJECTID", "MULTIAPPEND", "CATENATE", "REPLACE", "UTF8=ACCEPT", "QUOTA",
-                     "QUOTA=RES-STORAGE"):
+                     "QUOTA=RES-STORAGE", "COMPRESS=DEFLATE"):
             contains(words, word)
 
 
@@ -69,6 +72,71 @@ def test_append_family(h):
         contains(untagged, "[APPENDUID ")
         equal(t.body(6), b"new")
         t.no(b"APPEND Many CATENATE (URL /Many/;UID=6)", "BADURL")
+
+
+class Deflated(imaplib.IMAP4):
+    """imaplib with COMPRESS=DEFLATE: what it reads and sends goes through zlib."""
+
+    def compress(self):
+        typ, data = self.xatom("COMPRESS", "DEFLATE")
+        equal(typ, "OK", "COMPRESS")
+        plain, self.coder, self.decoder, self.have = self.file, zlib.compressobj(6, zlib.DEFLATED, -15), zlib.decompressobj(-15), b""
+        self.saved, self.came, self.got = plain, 0, 0
+
+    def more(self):
+        piece = self.sock.recv(65536)
+        if not piece:
+            raise OSError("the connection ended")
+        plain = self.decoder.decompress(piece)
+        self.came += len(piece)
+        self.got += len(plain)
+        self.have += plain
+
+    def read(self, size):
+        if not hasattr(self, "coder"):
+            return super().read(size)
+        while len(self.have) < size:
+            self.more()
+        out, self.have = self.have[:size], self.have[size:]
+        return out
+
+    def readline(self):
+        if not hasattr(self, "coder"):
+            return super().readline()
+        while b"\n" not in self.have:
+            self.more()
+        out, _, self.have = self.have.partition(b"\n")
+        return out + b"\n"
+
+    def send(self, data):
+        if not hasattr(self, "coder"):
+            return super().send(data)
+        return super().send(self.coder.compress(data) + self.coder.flush(zlib.Z_SYNC_FLUSH))
+
+
+def test_compress(h):
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    for tls in (False, True):
+        m = Deflated("127.0.0.1", h.ports["imap"])
+        if tls:
+            m.starttls(context)
+        m.login("alice", h.users["alice"])
+        m.create("Deflated")
+        m.compress()
+        contains(str(m.xatom("COMPRESS", "DEFLATE")), "COMPRESSIONACTIVE")
+        equal(m.select("Deflated")[0], "OK")
+        big = b"Subject: big\r\n\r\n" + b"0123456789abcde\r\n" * 200000
+        equal(m.append("Deflated", None, None, big)[0], "OK")
+        equal(m.noop()[0], "OK")
+        equal(m.fetch("1", "(BODY.PEEK[])")[1][0][1] == big, True, "the message through both ways")
+        check(m.came * 20 < m.got, "compressed:", m.came, "of", m.got)
+        for _ in range(50):
+            equal(m.noop()[0], "OK")
+        m.store("1:*", "+FLAGS", "\\Deleted")
+        m.close()
+        m.delete("Deflated")
+        m.logout()
 
 
 if __name__ == "__main__":

@@ -116,6 +116,7 @@
 #define LIMIT_IMAP_RESYNC_RANGES 65536 /* UID ranges taken from them */
 #define LIMIT_IMAP_ORDER      268435456 /* keys of one SORT: 1,000,000 messages take some 100 MiB */
 #define LIMIT_IMAP_THREAD     4000000 /* messages and ids that THREAD has at once: some 400 MiB at most, 12 MiB for 100,000 */
+#define LIMIT_IMAP_SOURCES    1000 /* mailboxes named by one ESEARCH; all of an account are looked at for each */
 #define LIMIT_IMAP_SORT_TEXT  1000 /* bytes of a text that SORT compares */
 #define LIMIT_IMAP_APPEND_MEMORY                                                                             \
 	8388608 /* messages of one MULTIAPPEND that wait in memory; those behind wait in spool files */

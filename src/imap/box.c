@@ -181,7 +181,7 @@ void imap_box_keywords(struct imap_session *s, const struct mailbox_row *row)
 {
 	unsigned keywords = mailbox_keyword_count(row);
 
-	if (keywords != s->box.keywords) {
+	if (keywords != s->box.keywords && s->box.keywords != IMAP_KEYWORDS_UNTOLD) {
 		s->box.keywords = keywords;
 		imap_write_flag_lists(s, row);
 	}

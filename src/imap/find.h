@@ -25,5 +25,8 @@ int imap_find_refuse(struct imap_session *s, const struct imap_args *a, const st
 PARKS int imap_find_run(struct imap_session *s, struct find *f, err *e);
 /* Frees what the run has made, whether it was run or not. */
 void imap_find_free(struct find *f);
+/* Searches the mailbox in s->box and says what was found, if anything, with the mailbox's name (RFC 7377). */
+PARKS int imap_search_mailbox(
+	struct imap_session *s, const struct search *q, slice path, uint32_t *add_damaged, err *e);
 /* The tagged answer of a run that did not fail. */
 int imap_find_answer(struct imap_session *s, const struct find *f, const char *done);

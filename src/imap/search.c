@@ -1,10 +1,12 @@
 /* SEARCH: the walk and what is said of its result (RFC 9051 6.4.4, ESEARCH RFC 4731, SEARCHRES RFC 5182). */
 #include "imap/condstore.h"
 #include "imap/find.h"
+#include "imap/name.h"
 #include <errno.h>
 
 struct run {
 	struct find f;
+	slice mailbox; /* told with the result (RFC 7377); p == NULL: it is the selected one, which goes unsaid */
 	struct uidset found;
 	struct {
 		uint32_t first_uid, last_uid;
@@ -96,7 +98,7 @@ static int write_partial(struct buf *out, const struct imap_partial *p, const st
 	return rc;
 }
 
-static int write_esearch(struct imap_session *s, const struct search *q, unsigned returns,
+static int write_esearch(struct imap_session *s, const struct run *run, unsigned returns,
 	const struct uidset *set, uint64_t modseq)
 {
 	struct buf *out = &s->out;
@@ -107,6 +109,11 @@ static int write_esearch(struct imap_session *s, const struct search *q, unsigne
 		return 0; /* RFC 5182 2.1: nothing but the tagged OK */
 	buf_addz(out, "* ESEARCH (TAG ");
 	imap_write_string(out, s->command.tag, false);
+	if (run->mailbox.p) {
+		buf_addz(out, " MAILBOX ");
+		imap_name_write(out, run->mailbox, s->rev2 || s->utf8);
+		write_number(out, " UIDVALIDITY ", s->box.uidvalidity);
+	}
 	buf_addz(out, s->by_uid ? ") UID" : ")");
 	if (count > 0 && (returns & SEARCH_RETURN_MIN))
 		write_number(out, " MIN ", uidset_uid(set, 1));
@@ -119,7 +126,7 @@ static int write_esearch(struct imap_session *s, const struct search *q, unsigne
 	if (returns & SEARCH_RETURN_COUNT)
 		write_number(out, " COUNT ", count);
 	if (returns & SEARCH_RETURN_PARTIAL)
-		rc = write_partial(out, &q->partial, set);
+		rc = write_partial(out, &run->f.q.partial, set);
 	if (modseq > 0)
 		write_number(out, " MODSEQ ", modseq);
 	buf_addz(out, "\r\n");
@@ -159,12 +166,32 @@ static int tell(struct imap_session *s, struct run *run)
 	int rc = imap_numbers(s, &run->found, &set) < 0 ? -ENOMEM : 0;
 
 	if (rc == 0 && (q->extended || s->rev2))
-		rc = write_esearch(s, q, returns, &set, modseq);
+		rc = write_esearch(s, run, returns, &set, modseq);
 	else if (rc == 0)
 		rc = write_search(s, &set, modseq);
 	uidset_free(&set);
 	if (rc == 0 && (q->returns & SEARCH_RETURN_SAVE))
 		rc = save(s, q, &run->found);
+	return rc;
+}
+
+int imap_search_mailbox(
+	struct imap_session *s, const struct search *q, slice path, uint32_t *add_damaged, err *e)
+{
+	struct run run = {.f = {.q = *q, .hit = hit, .arg = &run}, .mailbox = path};
+	int rc = imap_find_run(s, &run.f, e);
+
+	if (rc == 0 && run.found.n > 0) {
+		run.f.q.extended = true;
+		rc = tell(s, &run);
+		if (rc == 0)
+			rc = imap_send(s);
+		if (rc < 0)
+			rc = imap_stream_error(rc, e);
+	}
+	*add_damaged += run.f.damaged;
+	imap_find_free(&run.f);
+	uidset_free(&run.found);
 	return rc;
 }
 

@@ -9,7 +9,7 @@ meson ninja-build gcc libc6-dev pkg-config git python3 ca-certificates openssl
 libuv1-dev libssl-dev liblmdb-dev libzstd-dev zlib1g-dev libargon2-dev libseccomp-dev libjansson-dev libicu-dev
 libidn2-dev libunbound-dev libcmocka-dev
 mandoc clang clang-format clang-tidy cppcheck universal-ctags libclang-rt-14-dev llvm
-curl swaks libnet-ssleay-perl isync strace gdb nsd ldnsutils dns-root-data iproute2"
+curl fetchmail getmail6 gsasl msmtp swaks libnet-ssleay-perl isync strace gdb nsd ldnsutils dns-root-data iproute2"
 [ "${1:-}" = peers ] && packages="$packages postfix"
 
 if ! command -v dpkg-query >/dev/null 2>&1; then

@@ -4,8 +4,10 @@ import poplib
 import re
 import ssl
 import sys
+import threading
+import time
 
-from harness import check, contains, equal, main, wait_until
+from harness import check, contains, equal, main, sanitized, wait_until
 
 TEXT = b"From: a@example.org\r\nSubject: %s\r\n\r\n%s"
 
@@ -308,6 +310,82 @@ def test_connections_end(h):
     wait_until(lambda: sum(r.get("connections", 0) for r in h.status()["roles"]) == 0,
                what="the end of the connections")
     check(re.search(r"pop3", h.log()), "nothing about POP3 in the log")
+
+
+def test_languages_and_utf8(h):
+    """RFC 6856, before login and after."""
+    fill(h, [b"x\r\n"])
+    with h.imap("alice") as t:
+        t.append("Subject: 你好\r\n\r\nx\r\n".encode())
+    with client(h) as t:
+        equal(say(t, "LANG zh"), "+OK zh 中文")
+        say(t, "UTF8")
+        equal(say(t, "USER alice"), "+OK 请给出密码：PASS ...")
+        contains(say(t, f"PASS {h.users['alice']}"), "+OK 2 封邮件")
+        say(t, "RETR 2")
+        equal(lines(t), ["Subject: 你好", "", "x"])
+        equal(say(t, "RETR 9", "-ERR"), "-ERR 没有这封邮件")
+        equal(say(t, "LANG en"), "+OK en English")
+        equal(say(t, "QUIT"), "+OK Goodbye")
+    with client(h, "alice") as t:  # without UTF8: encoded words
+        say(t, "RETR 2")
+        got = lines(t)
+        check(got[0].isascii() and got[0].lower().startswith("subject: =?utf-8?"), got)
+        equal(got[1:], ["", "x"])
+    p = login(h)
+    contains(p.capa(), "LANG")
+    p.quit()
+    p = poplib.POP3("127.0.0.1", h.ports["pop3"])
+    contains(p.utf8(), b"+OK")
+    p.user("alice")
+    p.pass_(h.users["alice"])
+    contains(p.retr(2)[1], "Subject: 你好".encode())
+    p.quit()
+
+
+def test_two_sessions_at_once(h):
+    """No lock: each has its list, and what both delete is deleted once."""
+    fill(h, [b"1\r\n", b"2\r\n", b"3\r\n"])
+    a, b = login(h), login(h)
+    a.dele(1)
+    b.dele(1)
+    b.dele(2)
+    a.quit()
+    equal(b.stat()[0], 1)
+    contains(refused(b.retr, 1), "no such message")
+    b.quit()
+    c = login(h)
+    equal(c.stat()[0], 1)
+    c.quit()
+
+
+def test_ten_thousand_pipelined(h):
+    """All asked for at once by a client that only reads afterwards."""
+    h.clear("alice")
+    n, text = 10000, TEXT % (b"many", b"x" * 200 + b"\r\n")
+    with h.imap("alice", select="INBOX") as t:
+        t.append(text)
+        have = 1
+        while have < n:
+            more = min(have, n - have)
+            t.ok(f"COPY 1:{more} INBOX")
+            have += more
+    with client(h, "alice") as t:
+        began = time.monotonic()
+        sender = threading.Thread(target=t.sock.sendall, args=(b"".join(b"RETR %d\r\n" % i for i in range(1, n + 1)),))
+        sender.start()
+        wanted = (len(b"+OK %d octets\r\n" % len(text)) + len(text) + 3) * n
+        got = 0
+        while got < wanted:
+            t.fill()
+            got, t.have = got + len(t.have), b""
+        sender.join()
+        seconds = time.monotonic() - began
+        equal(got, wanted, "bytes")
+        say(t, "QUIT")
+    print(f"         {n} RETR in {seconds:.2f} s")
+    check(seconds < (20 if sanitized(h.pids("backend")[0]) else 4), "slow:", seconds)
+    h.clear("alice")
 
 
 if __name__ == "__main__":

@@ -255,7 +255,7 @@ static int tell_expunged(struct imap_session *s)
 	return 0;
 }
 
-/* QRESYNC: only what the client knows of may be named (RFC 7162 3.2.10.2). */
+/* QRESYNC and UIDONLY: only what the client knows of may be named (RFC 7162 3.2.10.2). */
 static int tell_vanished(struct imap_session *s)
 {
 	struct uidset *gone = &s->box.gone, *uids = &s->box.uids;
@@ -294,21 +294,32 @@ static void tell_highest(struct imap_session *s)
 		s->box.told = s->box.highest;
 }
 
+void imap_write_fetch(struct imap_session *s, const struct imap_item *item)
+{
+	buf_addz(&s->out, "* ");
+	imap_write_u64(&s->out, s->uidonly ? item->entry.uid : item->seq);
+	buf_addz(&s->out, s->uidonly ? " UIDFETCH (" : " FETCH (");
+}
+
 int imap_tell_flags(struct imap_walk *w, struct imap_item *item, err *e)
 {
 	const struct mailbox_row names = {.keywords = w->keywords};
 	struct buf *out = &w->s->out;
 
 	(void)e;
-	buf_addz(out, "* ");
-	imap_write_u64(out, item->seq);
-	buf_addz(out, " FETCH (UID ");
-	imap_write_u64(out, item->entry.uid);
-	buf_addz(out, " FLAGS (");
+	imap_write_fetch(w->s, item);
+	if (!w->s->uidonly) {
+		buf_addz(out, "UID ");
+		imap_write_u64(out, item->entry.uid);
+		buf_add_c(out, ' ');
+	}
+	buf_addz(out, "FLAGS (");
 	imap_write_flags(out, item->entry.flags, item->entry.keywords, &names);
 	buf_add_c(out, ')');
-	if (w->s->condstore)
+	if (w->s->condstore) {
+		buf_add_c(out, ' ');
 		imap_write_modseq(out, item->entry.modseq);
+	}
 	buf_addz(out, ")\r\n");
 	return 1;
 }
@@ -336,7 +347,7 @@ int imap_box_news(struct imap_session *s, bool expunges)
 	if ((s->dirty || !s->watch_loop) && gather(s, &n, &e) < 0)
 		rc = imap_end_of(&e); /* the view would be wrong from here on: the session ends */
 	if (rc == 0 && expunges && uidset_count(&s->box.gone) > 0)
-		rc = s->qresync ? tell_vanished(s) : tell_expunged(s);
+		rc = s->qresync || s->uidonly ? tell_vanished(s) : tell_expunged(s);
 	/* Flags of what the client knows; those of new messages it will fetch. */
 	if (rc == 0 && uidset_count(&n.flagged) > 0) {
 		struct imap_walk w = {.s = s, .uids = &n.flagged, .now = imap_tell_flags};

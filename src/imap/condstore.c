@@ -23,7 +23,7 @@ void imap_condstore_enable(struct imap_session *s)
 
 void imap_write_modseq(struct buf *out, uint64_t modseq)
 {
-	buf_addz(out, " MODSEQ (");
+	buf_addz(out, "MODSEQ (");
 	imap_write_u64(out, modseq);
 	buf_add_c(out, ')');
 }

@@ -13,7 +13,7 @@
 void imap_condstore_enable(struct imap_session *s);
 /* "* OK [HIGHESTMODSEQ n] why" */
 void imap_write_highest(struct imap_session *s, uint64_t modseq, const char *why);
-/* " MODSEQ (n)", the item of a FETCH response. */
+/* "MODSEQ (n)", the item of a FETCH response. */
 void imap_write_modseq(struct buf *out, uint64_t modseq);
 /* "* VANISHED ..." lines of bounded length. 0 or a negative errno. */
 PARKS int imap_write_vanished(struct imap_session *s, const struct uidset *uids, bool earlier);

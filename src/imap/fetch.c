@@ -14,16 +14,17 @@ static void write_items(struct imap_walk *w, const struct imap_item *item)
 	const struct run *run = w->arg;
 	const struct mailbox_row names = {.keywords = w->keywords};
 	unsigned items = run->f.items;
+	bool implied = w->s->by_uid && !w->s->uidonly;
 	struct buf *out = &w->s->out;
 	size_t mark;
 
-	if (w->s->by_uid)
+	if (implied)
 		items |= FETCH_UID;
 	if (run->seen && uidset_has(run->seen, item->entry.uid))
-		items |= FETCH_FLAGS | (w->s->condstore ? FETCH_UID | FETCH_MODSEQ : 0);
-	buf_addz(out, "* ");
-	imap_write_u64(out, item->seq);
-	buf_addz(out, " FETCH (");
+		items |= FETCH_FLAGS | (!w->s->condstore       ? 0
+					       : w->s->uidonly ? FETCH_MODSEQ
+							       : FETCH_UID | FETCH_MODSEQ);
+	imap_write_fetch(w->s, item);
 	mark = out->n;
 	if (items & FETCH_UID) {
 		buf_addz(out, " UID ");
@@ -34,8 +35,10 @@ static void write_items(struct imap_walk *w, const struct imap_item *item)
 		imap_write_flags(out, item->entry.flags, item->entry.keywords, &names);
 		buf_add_c(out, ')');
 	}
-	if (items & FETCH_MODSEQ)
+	if (items & FETCH_MODSEQ) {
+		buf_add_c(out, ' ');
 		imap_write_modseq(out, item->entry.modseq);
+	}
 	if (items & FETCH_INTERNALDATE) {
 		int64_t us = item->message.internal_us;
 		struct mail_date d = {.utc_s = us / 1000000 - (us % 1000000 < 0),

@@ -69,7 +69,6 @@ static int resolve_sets(struct imap_session *s, struct search *q)
 				n->op = SEARCH_NONE;
 			continue;
 		}
-		s->by_numbers |= !n->set.saved && !n->set_is_uids;
 		if (n->set.saved)
 			rc = uidset_merge(&n->uids, &s->saved);
 		else if (n->set_is_uids)
@@ -84,6 +83,7 @@ int imap_find_run(struct imap_session *s, struct find *f, err *e)
 {
 	struct imap_walk w = {.s = s, .uids = &s->box.uids, .now = now, .later = later, .arg = f};
 
+	s->by_numbers = f->q.numbers;
 	if (resolve_sets(s, &f->q) < 0)
 		return err_set(e, ERR_TEMP, "no memory");
 	int rc = imap_walk_run(&w, e);
@@ -95,6 +95,12 @@ void imap_find_free(struct find *f)
 {
 	for (struct search_node *n = f->q.sets; n; n = n->next_set)
 		uidset_free(&n->uids);
+}
+
+bool imap_find_allowed(const struct imap_session *s, struct imap_args *a, const struct search *q)
+{
+	return !s->uidonly || !q->numbers ||
+	       imap_args_fail(a, "[UIDREQUIRED] UIDONLY is enabled: name messages by UID");
 }
 
 int imap_find_refuse(struct imap_session *s, const struct imap_args *a, const struct search *q)

@@ -18,6 +18,8 @@ struct find {
 bool imap_take_search_program(struct imap_args *a, struct search *ret);
 /* "SP RETURN (...)", if it is there. */
 bool imap_take_search_returns(struct imap_args *a, struct search *ret);
+/* What was parsed, in this session: with UIDONLY no message numbers (RFC 9586 3.2). False: a->why. */
+bool imap_find_allowed(const struct imap_session *s, struct imap_args *a, const struct search *q);
 /* The answer when one of these or imap_take_search said no. */
 int imap_find_refuse(struct imap_session *s, const struct imap_args *a, const struct search *q);
 

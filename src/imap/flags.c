@@ -77,10 +77,12 @@ static int tell(struct imap_walk *w, struct imap_item *item, err *e)
 
 	if (!t->silent || uidset_has(&t->modified, item->entry.uid))
 		return imap_tell_flags(w, item, e);
-	buf_addz(out, "* ");
-	imap_write_u64(out, item->seq);
-	buf_addz(out, " FETCH (UID ");
-	imap_write_u64(out, item->entry.uid);
+	imap_write_fetch(w->s, item);
+	if (!w->s->uidonly) {
+		buf_addz(out, "UID ");
+		imap_write_u64(out, item->entry.uid);
+		buf_add_c(out, ' ');
+	}
 	imap_write_modseq(out, item->entry.modseq);
 	buf_addz(out, ")\r\n");
 	return 1;

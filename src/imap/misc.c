@@ -58,6 +58,11 @@ static void enable_utf8(struct imap_session *s)
 	s->utf8 = true;
 }
 
+static void enable_uidonly(struct imap_session *s)
+{
+	s->uidonly = true;
+}
+
 static const struct {
 	slice name;
 	void (*enable)(struct imap_session *s); /* may write, behind ENABLED */
@@ -65,6 +70,7 @@ static const struct {
 	{SLICE_INIT("IMAP4rev2"), enable_rev2},
 	{SLICE_INIT("CONDSTORE"), imap_condstore_enable},
 	{SLICE_INIT("QRESYNC"), enable_qresync},
+	{SLICE_INIT("UIDONLY"), enable_uidonly},
 	{SLICE_INIT("UTF8=ACCEPT"), enable_utf8},
 };
 
@@ -187,7 +193,7 @@ static void describe(struct imap_session *s, slice path, const struct mailbox_ro
 	number_line(out, "* ", count, " EXISTS\r\n");
 	if (!s->rev2) {
 		buf_addz(out, "* 0 RECENT\r\n");
-		if (first_unseen)
+		if (first_unseen && !s->uidonly)
 			number_line(out, "* OK [UNSEEN ", first_unseen, "] the first unseen message\r\n");
 	}
 	number_line(out, "* OK [UIDVALIDITY ", s->box.uidvalidity, "] UIDs are valid\r\n");
@@ -234,6 +240,9 @@ static int select_mailbox(struct imap_session *s, struct imap_args *a, bool read
 	if (!imap_take_sp(a) || !imap_take_mailbox(s, a, &path) ||
 		!imap_take_open_params(a, s->qresync, &params) || !imap_take_end(a))
 		return imap_bad_args(s, a);
+	if (params.has_match && s->uidonly)
+		return imap_answer(
+			s, IMAP_BAD, "[UIDREQUIRED] UIDONLY is enabled: there are no numbers to match");
 	if (s->box.open) {
 		imap_box_close(s);
 		buf_addz(&s->out, "* OK [CLOSED] the mailbox before is closed\r\n");

@@ -6,7 +6,8 @@
 
 struct run {
 	struct find f;
-	slice mailbox; /* told with the result (RFC 7377); p == NULL: it is the selected one, which goes unsaid */
+	slice mailbox; /* told with the result (RFC 7377); p == NULL: it is the selected one, which goes
+			  unsaid */
 	struct uidset found;
 	struct {
 		uint32_t first_uid, last_uid;
@@ -215,7 +216,9 @@ static int search(struct imap_session *s, struct run *run)
 int imap_cmd_search(struct imap_session *s, struct imap_args *a)
 {
 	struct run run = {.f = {.hit = hit, .arg = &run}};
-	int rc = imap_take_search(a, &run.f.q) ? search(s, &run) : imap_find_refuse(s, a, &run.f.q);
+	int rc = imap_take_search(a, &run.f.q) && imap_find_allowed(s, a, &run.f.q)
+			 ? search(s, &run)
+			 : imap_find_refuse(s, a, &run.f.q);
 
 	imap_find_free(&run.f);
 	uidset_free(&run.found);

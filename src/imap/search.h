@@ -62,6 +62,7 @@ struct search {
 	struct search_node *sets;
 	unsigned texts; /* nodes that look into messages */
 	unsigned needs; /* enum imap_need, of all nodes; BLOB is always possible */
+	bool numbers;   /* message numbers are among the keys */
 	bool modseq;    /* MODSEQ is among the keys: the answer says the highest one of what is told */
 	bool bad_charset;
 };

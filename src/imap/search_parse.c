@@ -132,7 +132,10 @@ static bool take_set(struct parser *p, struct search_node *n, bool uids)
 	n->set_is_uids = uids;
 	n->next_set = p->q->sets;
 	p->q->sets = n;
-	return imap_take_seqset(p->a, &n->set);
+	if (!imap_take_seqset(p->a, &n->set))
+		return false;
+	p->q->numbers |= !uids && !n->set.saved;
+	return true;
 }
 
 /* MODSEQ ["/flags/name" priv|shared|all] n: there is one a message, whatever is named (RFC 7162 3.1.5). */

@@ -212,6 +212,8 @@ static const struct verb *judge_verb(struct imap_session *s, struct imap_args *a
 		*ret_why = "you are logged in already";
 	else if (!(v->flags & IMAP_ANYTIME) && !s->box.open)
 		*ret_why = "no mailbox is selected";
+	else if (s->uidonly && !s->by_uid && (v->flags & IMAP_HAS_UID))
+		*ret_why = "[UIDREQUIRED] UIDONLY is enabled: say UID before the command";
 	return *ret_why ? NULL : v;
 }
 

@@ -45,7 +45,8 @@ struct imap_session {
 	bool qresync;    /* VANISHED takes the place of EXPUNGE (RFC 7162 3.2.3) */
 	bool utf8;       /* UTF8=ACCEPT (RFC 6855): strings and names are UTF-8, too */
 	enum imap_compressing compress;
-	bool dirty; /* the watch heard of a change */
+	bool uidonly;    /* no message numbers, neither way (RFC 9586) */
+	bool dirty;      /* the watch heard of a change */
 
 	struct imap_box box;
 	struct watch watch;
@@ -143,6 +144,8 @@ int imap_box_row(struct imap_session *s, struct store_snap *snap, struct mailbox
  * end. */
 PARKS int imap_box_news(struct imap_session *s, bool expunges);
 
+/* "* n FETCH (", or "* uid UIDFETCH (" (RFC 9586 3.3). */
+void imap_write_fetch(struct imap_session *s, const struct imap_item *item);
 /* One "* n FETCH (UID u FLAGS (...))": the `now` of a walk. */
 int imap_tell_flags(struct imap_walk *w, struct imap_item *item, err *e);
 

@@ -165,7 +165,7 @@ int imap_cmd_sort(struct imap_session *s, struct imap_args *a)
 	run->f.hit = hit;
 	run->f.arg = run;
 	if (!imap_take_search_returns(a, &run->f.q) || !imap_take_sort_program(a, &run->program) ||
-		!imap_take_search_program(a, &run->f.q)) {
+		!imap_take_search_program(a, &run->f.q) || !imap_find_allowed(s, a, &run->f.q)) {
 		rc = imap_find_refuse(s, a, &run->f.q);
 	} else {
 		run->f.needs = run->program.needs;

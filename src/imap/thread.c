@@ -82,7 +82,8 @@ int imap_cmd_thread(struct imap_session *s, struct imap_args *a)
 		return imap_answer(s, IMAP_NO, "[UNAVAILABLE] no memory");
 	run->by_uid = s->by_uid;
 	run->f = (struct find){.needs = IMAP_NEED_SUMMARY, .hit = hit, .arg = run};
-	if (!take_algorithm(a, &run->references) || !imap_take_search_program(a, &run->f.q))
+	if (!take_algorithm(a, &run->references) || !imap_take_search_program(a, &run->f.q) ||
+		!imap_find_allowed(s, a, &run->f.q))
 		rc = imap_find_refuse(s, a, &run->f.q);
 	else
 		rc = thread(s, run);

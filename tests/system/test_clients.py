@@ -1,4 +1,4 @@
-"""Clients that people use: curl, swaks, mbsync."""
+"""Clients that people use: curl, swaks, getmail, fetchmail, mbsync."""
 import os
 import re
 import shutil
@@ -7,7 +7,7 @@ import subprocess
 import sys
 import tempfile
 
-from harness import check, contains, equal, main, need
+from harness import Skip, check, contains, equal, main, need
 
 MESSAGE = b"From: alice@example.test\r\nTo: bob@example.test\r\nSubject: %s\r\n\r\nby a client\r\n"
 
@@ -92,6 +92,83 @@ def test_curl_pop3(h):
 def test_curl_pop3s(h):
     pop3_talk(h, "pop3s", "pop3s")
 
+
+
+# ---- programs that fetch over POP3 ----
+
+def some_mail(h, user="bob"):
+    h.clear(user)
+    with h.imap(user) as t:
+        for i in range(5):
+            t.append(MESSAGE % b"to fetch %d" % i + b".dot\r\n..\r\n")
+
+
+def fetched(folder):
+    return sorted(open(f"{folder}/new/{name}", "rb").read() for name in os.listdir(f"{folder}/new"))
+
+
+def maildir(home):
+    for name in ("cur", "new", "tmp"):
+        os.makedirs(f"{home}/Mail/{name}")
+    return f"{home}/Mail"
+
+
+def getmail(h, home, kind, service, *more):
+    user = ""
+    if os.geteuid() == 0:  # it delivers nothing as root
+        user = "user = nobody\n"
+        os.chmod(home, 0o755)
+        for name in ("", "/cur", "/new", "/tmp"):
+            shutil.chown(f"{home}/Mail{name}", "nobody")
+    with open(f"{home}/getmailrc", "w") as f:
+        f.write(f"[retriever]\ntype = {kind}\nserver = 127.0.0.1\nport = {h.ports[service]}\nusername = bob\n"
+                f"password = {h.users['bob']}\n[destination]\ntype = Maildir\npath = {home}/Mail/\n{user}[options]\n"
+                "read_all = false\ndelivered_to = false\nreceived = false\n" + "".join(m + "\n" for m in more))
+    try:
+        run(need("getmail"), f"--getmaildir={home}", f"--rcfile={home}/getmailrc", stdin=b"")
+    except subprocess.TimeoutExpired:  # it forks first and listens for SIGCHLD afterwards
+        raise Skip("getmail missed the end of its own child")
+
+
+def test_getmail(h):
+    for kind, service in (("SimplePOP3Retriever", "pop3"), ("SimplePOP3SSLRetriever", "pop3s"),
+                          ("SimpleIMAPRetriever", "imap"), ("SimpleIMAPSSLRetriever", "imaps")):
+        with tempfile.TemporaryDirectory() as home:
+            folder = maildir(home)
+            some_mail(h)
+            getmail(h, home, kind, service)
+            equal(len(fetched(folder)), 5, kind)
+            contains(fetched(folder)[0].replace(b"\r\n", b"\n"), b"by a client\n.dot\n..\n")
+            getmail(h, home, kind, service)  # UIDs tell what was had before
+            equal(len(fetched(folder)), 5, f"{kind} again")
+            getmail(h, home, kind, service, "delete = true")
+            with h.imap("bob", select="INBOX") as t:
+                equal(t.count(), 0, f"{kind}, deleted")
+
+
+def fetchmail(h, home, protocol, service, *options, codes=(0,)):
+    with open(f"{home}/rc", "w") as f:
+        f.write(f"poll 127.0.0.1 protocol {protocol} port {h.ports[service]} uidl auth password\n"
+                f"\tuser bob password \"{h.users['bob']}\" {' '.join(options)}\n"
+                f"\tmda \"cat > {home}/Mail/new/$$\"\n")
+    os.chmod(f"{home}/rc", 0o600)
+    run(need("fetchmail"), "-f", f"{home}/rc", "-i", f"{home}/ids", "--pidfile", f"{home}/pid", "--nosyslog",
+        codes=codes, env={**os.environ, "HOME": home, "FETCHMAILHOME": home})
+
+
+def test_fetchmail(h):
+    for protocol, service, *more in (("pop3", "pop3", "sslproto ''"), ("pop3", "pop3", "sslproto tls1.2+ no sslcertck"),
+                                     ("pop3", "pop3s", "ssl no sslcertck")):
+        with tempfile.TemporaryDirectory() as home:
+            folder = maildir(home)
+            some_mail(h)
+            fetchmail(h, home, protocol, service, *more, "keep")
+            equal(len(fetched(folder)), 5, f"{service} {more}")
+            fetchmail(h, home, protocol, service, *more, "keep", codes=(1,))  # 1: nothing new
+            fetchmail(h, home, protocol, service, *more, "nokeep", "fetchall")
+            equal(len(fetched(folder)), 10, f"{service} {more}, all of them")
+            with h.imap("bob", select="INBOX") as t:
+                equal(t.count(), 0, f"{service}, deleted")
 
 # ---- swaks ----
 

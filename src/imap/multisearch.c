@@ -223,7 +223,7 @@ int imap_cmd_esearch(struct imap_session *s, struct imap_args *a)
 	struct search q = {0};
 
 	s->by_uid = true; /* answers are UIDs (RFC 7377 2.1) */
-	if (!take_sources(s, a, &ss) || !imap_take_search(a, &q))
+	if (!take_sources(s, a, &ss) || !imap_take_search(a, &q) || !imap_find_allowed(s, a, &q))
 		return imap_find_refuse(s, a, &q);
 	const char *why = refusal(s, &ss, &q);
 	if (why)

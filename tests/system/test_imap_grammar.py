@@ -22,7 +22,7 @@ PLAIN_CODES = {b"ALERT", b"PARSE", b"READ-ONLY", b"READ-WRITE", b"TRYCREATE", b"
                b"ALREADYEXISTS", b"NONEXISTENT", b"AUTHENTICATIONFAILED", b"AUTHORIZATIONFAILED", b"UNAVAILABLE",
                b"PRIVACYREQUIRED", b"LIMIT", b"OVERQUOTA", b"CANNOT", b"INUSE", b"EXPUNGEISSUED", b"CORRUPTION",
                b"SERVERBUG", b"CLIENTBUG", b"HASCHILDREN", b"NOPERM", b"CONTACTADMIN", b"EXPIRED", b"UNKNOWN-CTE",
-               b"TOOBIG", b"USEATTR"}
+               b"TOOBIG", b"USEATTR", b"UIDREQUIRED"}
 
 
 class Grammar:
@@ -420,12 +420,12 @@ class Grammar:
 
     def untagged(self, tag):
         """Returns (name, number or None, items or None)."""
-        m = re.compile(rb"([0-9]+) (EXISTS|RECENT|EXPUNGE|FETCH)").match(self.data, self.at)
+        m = re.compile(rb"([0-9]+) (EXISTS|RECENT|EXPUNGE|UIDFETCH|FETCH)").match(self.data, self.at)
         if m:
             n = self.number(0 if m.group(2) in (b"EXISTS", b"RECENT") else 1)
             self.at = m.end()
             items = None
-            if m.group(2) == b"FETCH":
+            if m.group(2) in (b"FETCH", b"UIDFETCH"):
                 self.want(b" ")
                 items = self.many(self.fetch_item, 1)
             return m.group(2), n, items
@@ -484,9 +484,9 @@ class Grammar:
 class Session:
     """Speaks, reads whole responses, and keeps count of messages as RFC 3501 7.3 and 7.4.1 have it."""
 
-    def __init__(self, house, rev2, tag, qresync=False):
+    def __init__(self, house, rev2, tag, qresync=False, uidonly=False):
         self.house, self.rev2_wanted, self.tag_char, self.n = house, rev2, tag, 0
-        self.qresync = qresync
+        self.qresync, self.uidonly = qresync, uidonly
         self.talk = None
         self.open()
 
@@ -498,6 +498,8 @@ class Session:
             self.rev2 = True
         if self.qresync:
             self.run(b"ENABLE QRESYNC")
+        if self.uidonly:
+            self.run(b"ENABLE UIDONLY")
 
     def response(self):
         data = b""
@@ -551,16 +553,19 @@ class Session:
             self.exists = value
         elif name == b"VANISHED":
             earlier, n = value
-            check(self.qresync, "VANISHED that was not asked for")
+            check(self.qresync or self.uidonly, "VANISHED that was not asked for")
             check(earlier or by_uid or verb not in (b"FETCH", b"STORE", b"SEARCH"), "VANISHED during", command)
             check(earlier or n <= self.exists, "VANISHED of more than there is", n, self.exists)
             self.exists -= 0 if earlier else n
         elif name == b"EXPUNGE":
-            check(not self.qresync, "EXPUNGE after ENABLE QRESYNC")
+            check(not self.qresync and not self.uidonly, "EXPUNGE after ENABLE QRESYNC or UIDONLY")
             check(by_uid or verb not in (b"FETCH", b"STORE", b"SEARCH"), "EXPUNGE during", command)
             check(value <= self.exists, "EXPUNGE of a number that is not there", value, self.exists)
             self.exists -= 1
+        elif name == b"UIDFETCH":
+            check(self.uidonly, "UIDFETCH that was not asked for")
         elif name == b"FETCH":
+            check(not self.uidonly, "FETCH after ENABLE UIDONLY")
             check(value <= self.exists, "FETCH of a number that is not there", value, self.exists)
             check(len(set(items)) == len(items) or any(b"[]" in i for i in items), "an item twice:", items)
             check(not by_uid or b"UID" in items, "no UID in an answer to", command)
@@ -581,7 +586,7 @@ class Session:
         if not self.selected:
             self.exists = 0
             if verb not in (b"CLOSE", b"UNSELECT", b"SELECT", b"EXAMINE"):
-                check(not {b"EXISTS", b"EXPUNGE", b"VANISHED", b"FETCH"} & set(names), "news without a mailbox:", names)
+                check(not {b"EXISTS", b"EXPUNGE", b"VANISHED", b"FETCH", b"UIDFETCH"} & set(names), "news without a mailbox:", names)
 
 
 # ---- messages that are hard to describe ----
@@ -745,6 +750,7 @@ def test_generated(h):
     maker = Maker(r)
     sessions = [Session(h, rev2, b"%c" % (97 + i)) for i, rev2 in enumerate([False, True, False])]
     sessions.append(Session(h, False, b"q", qresync=True))
+    sessions.append(Session(h, True, b"u", uidonly=True))
     sessions[0].run(b"CREATE box")
     with h.imap("alice") as t:
         maker.validity = int(re.search(r"UIDVALIDITY (\d+)", joined(t.ok("STATUS box (UIDVALIDITY)"))).group(1))
@@ -770,7 +776,7 @@ def test_generated(h):
 def test_nothing_valid_is_bad(h):
     """What the grammar allows is never BAD for its form."""
     for rev2 in (False, True):
-        s = Session(h, rev2, b"v")
+        s = Session(h, rev2, b"v", qresync=True)
         s.run(b"CREATE valid")
         fill(s, b"valid")
         s.run(b"SELECT valid")

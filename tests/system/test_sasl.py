@@ -255,5 +255,17 @@ def test_msmtp(h):
         contains(t.body(t.count()), b"Subject: by msmtp")
 
 
+def test_our_own_client(h):
+    """outbound logs in at our submission port, as it would at somebody else's smart host."""
+    add = ("route", "add", f"localhost:{h.ports['submission']}", "--tls", "starttls", "--insecure", "--user", "alice",
+           "--mechanism", "scram-sha-256", "--password-stdin", "--json")
+    h.cli(*add, stdin=h.users["alice"] + "\n")
+    route = h.cli("route", "list", "--json")["result"]["routes"][0]["id"]
+    got = h.cli("route", "test", str(route), "--json")
+    h.cli("route", "remove", str(route), "--yes")
+    contains(str(got), "AUTH SCRAM-SHA-256")
+    contains(str(got), "235 2.7.0")
+
+
 if __name__ == "__main__":
     sys.exit(main(sys.modules[__name__]))

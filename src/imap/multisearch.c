@@ -202,8 +202,8 @@ static int search_all(struct imap_session *s, const struct sources *ss, const st
 {
 	struct find done = {0};
 	struct store_snap snap = {0};
-	struct mailbox_item *items;
-	size_t n;
+	struct mailbox_item *items = NULL;
+	size_t n = 0;
 	err e = {0};
 	int rc = store_snap_begin(s->store, &snap, &e);
 

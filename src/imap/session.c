@@ -226,6 +226,7 @@ static int run_command(struct imap_session *s)
 
 	s->answer = S("done");
 	s->status = IMAP_OK;
+	s->progress_at = loop_now();
 	if (!v)
 		return refuse(s, why);
 	if ((v->flags & IMAP_WRITES) && s->box.readonly) {

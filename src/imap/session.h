@@ -15,6 +15,7 @@ struct imap_session_config {  /* outlives the session */
 	uint64_t message_max; /* APPENDLIMIT (RFC 7889) */
 	uint64_t silence_ms;  /* autologout; RFC 9051 5.4 wants at least 30 minutes */
 	uint32_t errors_max;  /* wrong commands before BYE */
+	int64_t progress_ms;  /* INPROGRESS that often; 0: LIMIT_IMAP_PROGRESS_MS; less: after each block */
 };
 
 struct imap_start {

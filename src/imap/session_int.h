@@ -61,8 +61,9 @@ struct imap_session {
 	enum imap_status status;
 	slice answer;
 	struct imap_quiet quiet;
-	struct buf out; /* responses not written yet */
-	uint64_t sent;  /* bytes of them that were */
+	struct buf out;       /* responses not written yet */
+	uint64_t sent;        /* bytes of them that were */
+	uint64_t progress_at; /* when it began or INPROGRESS was said */
 };
 
 /* ---- commands ---- */
@@ -151,6 +152,9 @@ int imap_tell_flags(struct imap_walk *w, struct imap_item *item, err *e);
 
 /* The UIDs that a set means in the selected mailbox, by s->by_uid. 0; 1: answered with BAD or NO. */
 int imap_resolve(struct imap_session *s, const struct imap_seqset *set, struct uidset *ret);
+
+/* Says how far a long command is (RFC 9585), now and then; between blocks of work. */
+void imap_progress(struct imap_session *s, uint32_t done, uint32_t total);
 
 /* ---- walks ---- */
 

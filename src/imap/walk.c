@@ -157,6 +157,14 @@ out:
 	return rc < 0 ? -1 : 0;
 }
 
+static uint32_t walked(const struct imap_walk *w, const struct block *b)
+{
+	if (b->range >= w->uids->n)
+		return uidset_count(w->uids);
+	uint32_t next = b->uid ? b->uid : w->uids->ranges[b->range].first;
+	return next > 1 ? uidset_rank(w->uids, next - 1) : 0;
+}
+
 static int one_block(struct imap_walk *w, struct block *b, err *e)
 {
 	struct store_snap snap = {0};
@@ -190,7 +198,10 @@ static int one_block(struct imap_walk *w, struct block *b, err *e)
 	int sent = w->s->out.n >= BLOCK_BYTES || w->s->out.failed ? imap_send(w->s) : 0;
 	if (sent < 0)
 		return imap_stream_error(sent, e);
-	return b->end ? 0 : fiber_yield() < 0 ? err_set(e, ERR_CANCELED, "the session is told to end") : 0;
+	if (b->end)
+		return 0;
+	imap_progress(w->s, walked(w, b), uidset_count(w->uids));
+	return fiber_yield() < 0 ? err_set(e, ERR_CANCELED, "the session is told to end") : 0;
 }
 
 int imap_walk_run(struct imap_walk *w, err *e)

@@ -192,6 +192,8 @@ class Grammar:
         elif name == b"BADCHARSET":
             if self.maybe(b" "):
                 self.many(self.astring, 1)
+        elif name == b"INPROGRESS":
+            self.match(rb' \("[^"\\]+" [0-9]+ [0-9]+\)', "tag, done and all")
         elif name == b"BADURL":
             self.match(rb" [\x21-\x5c\x5e-\x7e]+", "a URL")
         elif name == b"MAILBOXID":

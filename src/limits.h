@@ -89,9 +89,9 @@
 #define LIMIT_ALIAS_DEPTH      10   /* alias to alias to ... */
 #define LIMIT_ALIAS_VISITS     100  /* aliases followed for one recipient */
 #define LIMIT_DELIVERED_TO     50   /* Delivered-To fields looked at: more hops than any honest way has */
-#define LIMIT_QUEUE_ROWS   3000 /* of one message: LIMIT_EXPANDED targets and LIMIT_RECIPIENTS of their own */
-#define LIMIT_QUEUE_REPLY      512  /* bytes kept of a remote server's last reply */
-#define LIMIT_DELIVERY_ID_DAYS 30   /* how long a delivery id of a retry is remembered (D6) */
+#define LIMIT_QUEUE_ROWS       3000 /* of one message: LIMIT_EXPANDED targets and LIMIT_RECIPIENTS of their own */
+#define LIMIT_QUEUE_REPLY      512 /* bytes kept of a remote server's last reply */
+#define LIMIT_DELIVERY_ID_DAYS 30  /* how long a delivery id of a retry is remembered (D6) */
 
 /* imap */
 #define LIMIT_IMAP_LOGIN_ARENA 24576 /* all memory of a command before login: R-SEC-6 */
@@ -113,15 +113,17 @@
 #define LIMIT_IMAP_HEADER     1048576 /* bytes of a header that HEADER.FIELDS and SEARCH HEADER look at */
 #define LIMIT_IMAP_RESYNC_ROWS                                                                               \
 	16384 /* change rows read for QRESYNC and CHANGEDSINCE, some 2 ms; past that the blocks tell */
-#define LIMIT_IMAP_RESYNC_RANGES 65536 /* UID ranges taken from them */
-#define LIMIT_IMAP_ORDER      268435456 /* keys of one SORT: 1,000,000 messages take some 100 MiB */
-#define LIMIT_IMAP_THREAD     4000000 /* messages and ids that THREAD has at once: some 400 MiB at most, 12 MiB for 100,000 */
-#define LIMIT_IMAP_SOURCES    1000 /* mailboxes named by one ESEARCH; all of an account are looked at for each */
-#define LIMIT_IMAP_SORT_TEXT  1000 /* bytes of a text that SORT compares */
+#define LIMIT_IMAP_RESYNC_RANGES 65536     /* UID ranges taken from them */
+#define LIMIT_IMAP_ORDER         268435456 /* keys of one SORT: 1,000,000 messages take some 100 MiB */
+#define LIMIT_IMAP_THREAD                                                                                    \
+	4000000 /* messages and ids that THREAD has at once: some 400 MiB at most, 12 MiB for 100,000 */
+#define LIMIT_IMAP_SOURCES 1000 /* mailboxes named by one ESEARCH; all of an account are looked at for each  \
+				 */
+#define LIMIT_IMAP_SORT_TEXT   1000  /* bytes of a text that SORT compares */
 #define LIMIT_IMAP_PROGRESS_MS 10000 /* a command that takes longer says so (RFC 9585 4) */
 #define LIMIT_IMAP_APPEND_MEMORY                                                                             \
 	8388608 /* messages of one MULTIAPPEND that wait in memory; those behind wait in spool files */
-#define LIMIT_IMAP_NAME       4096 /* bytes of a mailbox name or pattern on the wire; the store takes less */
+#define LIMIT_IMAP_NAME 4096 /* bytes of a mailbox name or pattern on the wire; the store takes less */
 
 /* smtp */
 #define LIMIT_SMTP_LINE                                                                                      \
@@ -140,9 +142,10 @@
 #define LIMIT_SMTP_BY_MIN  10   /* seconds of DELIVERBY (RFC 2852): in less no queue tries and gives up */
 
 /* sasl */
-#define LIMIT_SASL_NAME     320  /* bytes of a log-in name: an address */
-#define LIMIT_SCRAM_NONCE   128  /* bytes of a client's; they have 18 to 64 */
-#define LIMIT_SCRAM_MESSAGE 2560 /* a message of SCRAM: two names of 320 bytes, each of them escaped to three */
+#define LIMIT_SASL_NAME   320 /* bytes of a log-in name: an address */
+#define LIMIT_SCRAM_NONCE 128 /* bytes of a client's; they have 18 to 64 */
+#define LIMIT_SCRAM_MESSAGE                                                                                  \
+	2560 /* a message of SCRAM: two names of 320 bytes, each of them escaped to three */
 
 /* auth */
 #define LIMIT_SELFSIGNED_NAMES 100 /* names of a certificate made for a start without any */
@@ -181,11 +184,11 @@
 #define LIMIT_PASSWORD_MIN   8       /* NIST SP 800-63B 5.1.1.2 */
 
 /* queue */
-#define LIMIT_EVENTS_LOOK 20000 /* events one step of a trace reads: some 10 ms */
-#define LIMIT_LEASE       64    /* parcels of one lease row: a row of 2 KiB */
-#define LIMIT_QUEUE_PASSED 5000 /* parcels one load passes over, whose accounts have no room: about 1 ms */
-#define LIMIT_QUEUE_LOOK  20000 /* lanes one look over the store reads: some 20 ms */
-#define LIMIT_ROUTES      1000  /* all are in memory and looked through for each message */
+#define LIMIT_EVENTS_LOOK  20000 /* events one step of a trace reads: some 10 ms */
+#define LIMIT_LEASE        64    /* parcels of one lease row: a row of 2 KiB */
+#define LIMIT_QUEUE_PASSED 5000  /* parcels one load passes over, whose accounts have no room: about 1 ms */
+#define LIMIT_QUEUE_LOOK   20000 /* lanes one look over the store reads: some 20 ms */
+#define LIMIT_ROUTES       1000  /* all are in memory and looked through for each message */
 #define LIMIT_TRANSMIT_MEMORY                                                                                \
 	268435456           /* bytes of messages on their way out in memory files; the next waits */
 #define LIMIT_TRANSMITS 480 /* under way at once: below LIMIT_CHANNEL_CREDITS, others ask outbound too */
@@ -209,9 +212,10 @@
 #define LIMIT_DNS_ASKED    256 /* questions under way in the resolver role */
 
 /* pop3 */
-#define LIMIT_POP3_LINE     1100   /* RFC 2449 4 says 255; PASS may carry a secret of LIMIT_SECRET bytes */
-#define LIMIT_POP3_AUTH     4096   /* AUTH PLAIN: base64 of two names and a secret */
-#define LIMIT_POP3_USER     320    /* a name: an address */
+#define LIMIT_POP3_LINE 1100 /* RFC 2449 4 says 255; PASS may carry a secret of LIMIT_SECRET bytes */
+#define LIMIT_POP3_AUTH 4096 /* AUTH PLAIN: base64 of two names and a secret */
+#define LIMIT_POP3_USER 320  /* a name: an address */
 #define LIMIT_POP3_DOWNGRADE                                                                                 \
-	4194304 /* bytes of a message with 8-bit header fields that is turned into 7 bits; it is whole in memory */
+	4194304 /* bytes of a message with 8-bit header fields that is turned into 7 bits; it is whole in    \
+		   memory */
 #define LIMIT_POP3_LOGIN_MS 180000 /* from connecting to a good login */

@@ -90,9 +90,7 @@ static int status(struct admin_call *c, err *e)
 		name, ADMIN_TEXTS, required                                                                  \
 	}
 
-#define CHANGE                                                                                               \
-	TEXTS("ids", false), FLAG("all"), MAY("domain"), MAY("sender"), MAY("after"),                        \
-		FLAG("dry_run")
+#define CHANGE TEXTS("ids", false), FLAG("all"), MAY("domain"), MAY("sender"), MAY("after"), FLAG("dry_run")
 
 #define ROUTE                                                                                                \
 	MAY("domain"), MAY("sender"), MAY("sender_domain"), MAY("account"), MAY("tls"), MAY("user"),         \

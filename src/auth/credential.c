@@ -42,7 +42,7 @@ struct credentials {
 	struct memory *good, *bad, *addresses;
 	uint8_t boot_key[32];
 	uint8_t salt_key[32]; /* of this installation, for ever: makes the salts of users who are none */
-	struct record dummy; /* what an unknown user's secret is compared with */
+	struct record dummy;  /* what an unknown user's secret is compared with */
 	struct credentials_stats stats;
 };
 

@@ -56,8 +56,7 @@ struct verifier_scram;
  * is one that no proof fits, with a salt that is always the same for this name (ASCII case folded), so that
  * nobody learns who has an account; -1. Both take as long.
  */
-int secret_scram(
-	struct credentials *c, uint32_t account, slice name, struct verifier_scram *ret, err *e);
+int secret_scram(struct credentials *c, uint32_t account, slice name, struct verifier_scram *ret, err *e);
 /* A SCRAM log-in from this address was good: its next checks go first, as after secret_check. */
 void secret_good_address(struct credentials *c, const uint8_t address[16]);
 

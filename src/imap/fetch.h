@@ -1,8 +1,8 @@
 /* What a FETCH asks for (RFC 9051 6.4.5), parsed. */
 #pragma once
 #include "imap/args.h"
-#include "imap/partial.h"
 #include "imap/condstore.h"
+#include "imap/partial.h"
 #include "imap/session_int.h"
 
 enum fetch_item {
@@ -48,7 +48,7 @@ struct fetch {
 	struct fetch_section *sections;
 	struct imap_changedsince since;
 	struct imap_partial partial; /* RFC 9394 3.4; of UID FETCH */
-	bool unknown_cte; /* met on the way */
+	bool unknown_cte;            /* met on the way */
 };
 
 /* The items, and the modifiers behind them. */

@@ -11,7 +11,7 @@
 /* ---- the session ---- */
 
 #define IMAP_KEYWORDS_UNTOLD UINT32_MAX /* imap_box.keywords where the client is not told of any */
-struct imap_box { /* the selected mailbox as the client knows it */
+struct imap_box {                       /* the selected mailbox as the client knows it */
 	bool open, readonly;
 	uint32_t mailbox, uidvalidity;
 	struct uidset uids; /* seq n is its n-th member */
@@ -45,8 +45,8 @@ struct imap_session {
 	bool qresync;    /* VANISHED takes the place of EXPUNGE (RFC 7162 3.2.3) */
 	bool utf8;       /* UTF8=ACCEPT (RFC 6855): strings and names are UTF-8, too */
 	enum imap_compressing compress;
-	bool uidonly;    /* no message numbers, neither way (RFC 9586) */
-	bool dirty;      /* the watch heard of a change */
+	bool uidonly; /* no message numbers, neither way (RFC 9586) */
+	bool dirty;   /* the watch heard of a change */
 
 	struct imap_box box;
 	struct watch watch;

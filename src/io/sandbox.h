@@ -26,7 +26,8 @@ enum sandbox_may {
 	SANDBOX_CONNECT = 1 << 3, /* make IPv4 and IPv6 sockets, bind (UDP), connect */
 	SANDBOX_READ = 1 << 4,    /* open and read files of its folder */
 	SANDBOX_WRITE = 1 << 5,   /* make, write, rename and remove files of its folder */
-	SANDBOX_SOURCE = 1 << 7, /* with CONNECT: choose the address a TCP connection comes from, not its port */
+	SANDBOX_SOURCE =
+		1 << 7, /* with CONNECT: choose the address a TCP connection comes from, not its port */
 	SANDBOX_PARENT =
 		1
 		<< 6, /* supervisor: everything but what no mail server needs; children bear its filter too */

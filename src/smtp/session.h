@@ -152,9 +152,9 @@ struct smtp_session {
 	const struct smtp_config *config;
 	const struct smtp_server_ops *ops;
 	void *ctx;
-	struct stream *io; /* the caller closes it afterwards */
-	slice address;     /* the client's IP in text; empty: a local socket */
-	slice name;        /* its PTR name; empty: not known */
+	struct stream *io;                  /* the caller closes it afterwards */
+	slice address;                      /* the client's IP in text; empty: a local socket */
+	slice name;                         /* its PTR name; empty: not known */
 	const struct sasl_scram_ops *scram; /* NULL: not offered */
 	void *scram_ctx;
 

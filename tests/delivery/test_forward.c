@@ -109,9 +109,9 @@ static void ways(struct fixture *f)
 	assert_string_equal(where(&t, "far@elsewhere.test", "", false), "relay");
 	assert_string_equal(where(&t, "far@elsewhere.test", "", true), "ok far@elsewhere.test");
 	forward(&t, 0, false, "far@elsewhere.test bob@example.test gone@example.test");
-	assert_string_equal(
-		where(&t, "alice@example.test", "", false), "ok far@elsewhere.test(alice@example.test) bob "
-							    "gone@example.test:unknown(alice@example.test)");
+	assert_string_equal(where(&t, "alice@example.test", "", false),
+		"ok far@elsewhere.test(alice@example.test) bob "
+		"gone@example.test:unknown(alice@example.test)");
 	/* By an alias to an account: who sent it outside last is named. An address by two ways counts once.
 	 */
 	alias(f, "team", "alice@example.test far@elsewhere.test x@elsewhere.test");

@@ -3,8 +3,8 @@
  * session before login; the others log in the same way and go on to a session on a real store.
  *
  * Directives: @ scram, @ bound and @ scram-busy (scram_world.h), @ tls, @ cleartext, @ no-starttls, @ errors
- * N, @ limit N (APPENDLIMIT), @ progress (INPROGRESS often), @ backend-down, @ quota N (bytes), @ messages N PATH (N small messages), @ deliver PATH FLAGS (one
- * message, behind the session's back), @ expunge PATH UID,
+ * N, @ limit N (APPENDLIMIT), @ progress (INPROGRESS often), @ backend-down, @ quota N (bytes), @ messages N
+ * PATH (N small messages), @ deliver PATH FLAGS (one message, behind the session's back), @ expunge PATH UID,
  * @ flag PATH UID FLAGS, @ remove-mailbox PATH, @ lmdb.
  */
 #include "imap/login.h"

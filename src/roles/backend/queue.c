@@ -9,12 +9,12 @@
 #include "queue/event.h"
 #include <stdlib.h>
 
-#define MARK_MS      600000 /* how often the clock's mark is written when nothing is sent */
-#define LOOK_MS      300000 /* the store is looked over so often, whatever the notes said */
-#define FAILED_MS    1000
-#define SWEEP_MS     60000
-#define STEP_MS      20
-#define DRAIN_MS     4000
+#define MARK_MS   600000 /* how often the clock's mark is written when nothing is sent */
+#define LOOK_MS   300000 /* the store is looked over so often, whatever the notes said */
+#define FAILED_MS 1000
+#define SWEEP_MS  60000
+#define STEP_MS   20
+#define DRAIN_MS  4000
 /* A domain that has not answered yet gets one message at a time: silent ones must not fill all the places. */
 #define FIRST_WINDOW 1
 #define FIRST_GATE   10

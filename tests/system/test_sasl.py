@@ -262,7 +262,7 @@ def test_our_own_client(h):
     h.cli(*add, stdin=h.users["alice"] + "\n")
     route = h.cli("route", "list", "--json")["result"]["routes"][0]["id"]
     got = h.cli("route", "test", str(route), "--json")
-    h.cli("route", "remove", str(route), "--yes")
+    h.cli("route", "remove", str(route), "--yes", "--json")
     contains(str(got), "AUTH SCRAM-SHA-256")
     contains(str(got), "235 2.7.0")
 

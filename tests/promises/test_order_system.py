@@ -186,8 +186,8 @@ def test_pop3(_):
     session("DELE 1", "DELE 2")  # and the connection is lost
     session("DELE 1", "QUIT")
     calls = h.found()
-    lost = calls.answer("+OK Message 2 goes")
-    again = calls.answer("+OK Message 1 goes", lost)
+    lost = calls.answer("+OK 2 is marked")
+    again = calls.answer("+OK 1 is marked", lost)
     record, _ = calls.next(lost, lambda c, a: c == "pwritev" and 'iov_base="PHR1' in a)
     check(record > again, "something was written before QUIT")
     calls.flushed("PHR1", "+OK Goodbye", again)

@@ -117,8 +117,9 @@
 #define LIMIT_IMAP_ORDER         268435456 /* keys of one SORT: 1,000,000 messages take some 100 MiB */
 #define LIMIT_IMAP_THREAD                                                                                    \
 	4000000 /* messages and ids that THREAD has at once: some 400 MiB at most, 12 MiB for 100,000 */
-#define LIMIT_IMAP_SOURCES 1000 /* mailboxes named by one ESEARCH; all of an account are looked at for each  \
-				 */
+#define LIMIT_IMAP_SOURCES                                                                                   \
+	1000 /* mailboxes named by one ESEARCH; all of an account are looked at for each                     \
+	      */
 #define LIMIT_IMAP_SORT_TEXT   1000  /* bytes of a text that SORT compares */
 #define LIMIT_IMAP_PROGRESS_MS 10000 /* a command that takes longer says so (RFC 9585 4) */
 #define LIMIT_IMAP_APPEND_MEMORY                                                                             \

@@ -295,7 +295,7 @@ static int save(struct imap_append *ap)
 {
 	struct imap_session *s = ap->s;
 	struct append_message *list = arena_new_n(s->arena, struct append_message, ap->n);
-	struct append append = {.account = s->account,
+	struct append append = {.account = ap->place.account,
 		.mailbox = ap->mailbox,
 		.messages = list,
 		.n = ap->n,
@@ -327,36 +327,18 @@ static int save(struct imap_append *ap)
 	return imap_answer_err(s, &e);
 }
 
-static int find(struct imap_session *s, slice path, uint32_t *ret_id, err *e)
-{
-	struct store_snap snap = {0};
-	struct mailbox_row row;
-
-	if (!path.p)
-		return 0;
-	if (store_snap_begin(s->store, &snap, e) < 0)
-		return -1;
-	int rc = mailbox_find(&snap, s->account, path, &row, e);
-	if (rc > 0 && row.noselect)
-		rc = 0;
-	if (rc > 0)
-		*ret_id = row.id;
-	store_snap_end(&snap);
-	return rc;
-}
-
 /* From the mailbox's name on. 0, 1, or the end. */
 static int gather(struct imap_append *ap)
 {
 	struct imap_session *s = ap->s;
 	err e = {0};
 
-	if (!imap_take_sp(ap->a) || !imap_take_mailbox(s, ap->a, &ap->path) || !imap_take_sp(ap->a))
+	if (!imap_take_sp(ap->a) || !imap_take_mailbox(s, ap->a, &ap->place) || !imap_take_sp(ap->a))
 		return imap_append_bad(ap);
 	ap->messages = arena_new_n(s->arena, struct imap_message, LIMIT_APPEND_MESSAGES);
 	if (!ap->messages)
 		return refuse(ap, "[LIMIT] the command is too large");
-	int rc = find(s, ap->path, &ap->mailbox, &e);
+	int rc = imap_place_id(s, &ap->place, &ap->mailbox, &e);
 	if (rc < 0) {
 		rc = imap_answer_err(s, &e);
 		return rc < 0 ? rc : 1;

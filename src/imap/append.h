@@ -29,7 +29,7 @@ struct imap_message {
 struct imap_append {
 	struct imap_session *s;
 	struct imap_args *a;
-	slice path;
+	struct imap_place place;
 	uint32_t mailbox, replaces;
 	struct imap_message *messages;
 	size_t n, held; /* held: bytes of them in memory */

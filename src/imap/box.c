@@ -22,7 +22,7 @@ static int first_unseen(struct imap_session *s, struct store_snap *snap, uint32_
 	uint32_t seq = 0;
 	int rc;
 
-	if (mailbox_entry_open(snap, s->account, s->box.mailbox, 1, UINT32_MAX, &sc, e) < 0)
+	if (mailbox_entry_open(snap, s->box.account, s->box.mailbox, 1, UINT32_MAX, &sc, e) < 0)
 		return -1;
 	while ((rc = mailbox_entry_next(&sc, &entry, e)) > 0 && ++seq < UNSEEN_SCAN_MAX) {
 		if (!(entry->flags & FLAG_SEEN)) {
@@ -38,14 +38,14 @@ static int fill(struct imap_session *s, struct store_snap *snap, uint32_t *ret_f
 {
 	struct mailbox_row row;
 	uint64_t floor;
-	int rc = mailbox_get(snap, s->account, s->box.mailbox, &row, e);
+	int rc = mailbox_get(snap, s->box.account, s->box.mailbox, &row, e);
 
 	if (rc <= 0)
 		return rc;
 	if (row.noselect)
 		return 0;
-	if (change_state(snap, s->account, &floor, &s->box.modseq, e) < 0 ||
-		mailbox_uids(snap, s->account, row.id, 0, &s->box.uids, e) < 0)
+	if (change_state(snap, s->box.account, &floor, &s->box.modseq, e) < 0 ||
+		mailbox_uids(snap, s->box.account, row.id, 0, &s->box.uids, e) < 0)
 		return -1;
 	if (row.unseen > 0 && first_unseen(s, snap, ret_first_unseen, e) < 0)
 		return -1;
@@ -55,14 +55,16 @@ static int fill(struct imap_session *s, struct store_snap *snap, uint32_t *ret_f
 	return 1;
 }
 
-int imap_box_open(struct imap_session *s, uint32_t mailbox, bool readonly, uint32_t *ret_first_unseen, err *e)
+int imap_box_open(struct imap_session *s, uint32_t account, uint32_t mailbox, bool readonly,
+	uint32_t *ret_first_unseen, err *e)
 {
 	struct store_snap snap = {0};
 
-	s->box = (struct imap_box){.open = true, .readonly = readonly, .mailbox = mailbox};
+	s->box =
+		(struct imap_box){.open = true, .readonly = readonly, .account = account, .mailbox = mailbox};
 	*ret_first_unseen = 0;
 	if (s->watch_loop) { /* before the snapshot: nothing falls in between */
-		s->watch = (struct watch){.account = s->account, .mailbox = mailbox, .changed = changed};
+		s->watch = (struct watch){.account = s->box.account, .mailbox = mailbox, .changed = changed};
 		watch_start(s->watch_loop, &s->watch);
 	}
 	s->dirty = false;
@@ -134,7 +136,7 @@ static int from_log(struct imap_session *s, struct store_snap *snap, struct news
 	struct change c;
 	int rc;
 
-	if (change_open(snap, s->account, s->box.mailbox, s->box.modseq, &sc, e) < 0)
+	if (change_open(snap, s->box.account, s->box.mailbox, s->box.modseq, &sc, e) < 0)
 		return -1;
 	while ((rc = change_next(&sc, &c, e)) > 0) {
 		if (take_change(s, n, &c) < 0) {
@@ -152,7 +154,7 @@ static int from_blocks(struct imap_session *s, struct store_snap *snap, struct n
 	struct uidset now = {0};
 	struct mailbox_entry_scan sc;
 	const struct mailbox_entry *entry;
-	int rc = mailbox_uids(snap, s->account, s->box.mailbox, 0, &now, e);
+	int rc = mailbox_uids(snap, s->box.account, s->box.mailbox, 0, &now, e);
 
 	if (rc == 0)
 		rc = uidset_merge(&s->box.gone, &s->box.uids);
@@ -165,7 +167,7 @@ static int from_blocks(struct imap_session *s, struct store_snap *snap, struct n
 	uidset_free(&now);
 	if (rc < 0)
 		return err_set(e, ERR_TEMP, "no memory");
-	if (mailbox_entry_open(snap, s->account, s->box.mailbox, 1, UINT32_MAX, &sc, e) < 0)
+	if (mailbox_entry_open(snap, s->box.account, s->box.mailbox, 1, UINT32_MAX, &sc, e) < 0)
 		return -1;
 	while ((rc = mailbox_entry_next(&sc, &entry, e)) > 0) {
 		if (entry->modseq > s->box.modseq && uidset_add(&n->flagged, entry->uid) < 0) {
@@ -190,7 +192,7 @@ void imap_box_keywords(struct imap_session *s, const struct mailbox_row *row)
 int imap_box_row(struct imap_session *s, struct store_snap *snap, struct mailbox_row *ret, err *e)
 {
 	struct mailbox_row row;
-	int rc = mailbox_get(snap, s->account, s->box.mailbox, &row, e);
+	int rc = mailbox_get(snap, s->box.account, s->box.mailbox, &row, e);
 
 	if (rc <= 0)
 		return rc;
@@ -214,7 +216,7 @@ static int gather(struct imap_session *s, struct news *n, err *e)
 		rc = uidset_merge(
 			&s->box.gone, &s->box.uids); /* the mailbox is deleted: so are its messages */
 	} else if (rc > 0) {
-		rc = change_state(&snap, s->account, &floor, &modseq, e);
+		rc = change_state(&snap, s->box.account, &floor, &modseq, e);
 		if (rc > 0 && modseq > s->box.modseq)
 			rc = s->box.modseq < floor ? from_blocks(s, &snap, n, e) : from_log(s, &snap, n, e);
 		if (rc >= 0 && modseq > s->box.modseq)

@@ -44,12 +44,12 @@ static bool place_of(struct imap_session *s, slice section, slice record, struct
 	return true;
 }
 
-static int narrow_section(struct imap_session *s, struct store_snap *snap, uint64_t message, slice section,
-	struct source *src, err *e)
+static int narrow_section(struct imap_session *s, struct store_snap *snap, uint32_t account, uint64_t message,
+	slice section, struct source *src, err *e)
 {
 	struct arena *scratch = arena_new(LIMIT_IMAP_WALK_ARENA);
 	slice record;
-	int rc = scratch ? mailbox_summary_get(snap, s->codec, s->account, message, scratch, &record, e)
+	int rc = scratch ? mailbox_summary_get(snap, s->codec, account, message, scratch, &record, e)
 			 : err_set(e, ERR_TEMP, "no memory");
 
 	if (rc > 0)
@@ -77,22 +77,24 @@ static int find_in(
 	struct mailbox_message message;
 	int rc;
 
-	if (u->mailbox.p)
-		rc = mailbox_find(snap, s->account, u->mailbox, &row, e);
-	else
+	if (u->mailbox.p) {
+		const struct imap_place place = imap_place_of(s, u->mailbox);
+
+		rc = imap_place_find(s, snap, &place, &row, e);
+	} else
 		rc = s->box.open ? imap_box_row(s, snap, &row, e) : 0;
 	if (rc <= 0 || row.noselect || (u->uidvalidity && u->uidvalidity != row.uidvalidity))
 		return rc < 0 ? -1 : 0;
-	rc = mailbox_entry_get(snap, s->account, row.id, u->uid, &entry, e);
+	rc = mailbox_entry_get(snap, row.account, row.id, u->uid, &entry, e);
 	if (rc > 0)
-		rc = mailbox_message_get(snap, s->account, entry.message, &message, e);
+		rc = mailbox_message_get(snap, row.account, entry.message, &message, e);
 	if (rc > 0)
 		rc = store_blob_find(snap, message.blob, &src->blob, e);
 	if (rc <= 0)
 		return rc;
 	src->has_blob = true;
 	src->n = src->blob.length;
-	return u->section.n ? narrow_section(s, snap, entry.message, u->section, src, e) : 1;
+	return u->section.n ? narrow_section(s, snap, row.account, entry.message, u->section, src, e) : 1;
 }
 
 static int find(struct imap_session *s, const struct imap_url *u, struct source *src, err *e)

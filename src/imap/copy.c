@@ -3,31 +3,13 @@
 
 struct copy_args {
 	struct imap_seqset set;
-	slice path;
+	struct imap_place place;
 };
 
 static bool take_copy(struct imap_session *s, struct imap_args *a, struct copy_args *ret)
 {
 	return imap_take_sp(a) && imap_take_seqset(a, &ret->set) && imap_take_sp(a) &&
-	       imap_take_mailbox(s, a, &ret->path) && imap_take_end(a);
-}
-
-static int find_target(struct imap_session *s, slice path, uint32_t *ret_id, err *e)
-{
-	struct store_snap snap = {0};
-	struct mailbox_row row;
-
-	if (!path.p)
-		return 0;
-	if (store_snap_begin(s->store, &snap, e) < 0)
-		return -1;
-	int rc = mailbox_find(&snap, s->account, path, &row, e);
-	if (rc > 0 && row.noselect)
-		rc = 0;
-	if (rc > 0)
-		*ret_id = row.id;
-	store_snap_end(&snap);
-	return rc;
+	       imap_take_mailbox(s, a, &ret->place) && imap_take_end(a);
 }
 
 static void write_copyuid(struct buf *out, const struct copy *c)
@@ -93,9 +75,11 @@ static int copy_or_move(struct imap_session *s, struct imap_args *a, bool move)
 
 	if (!take_copy(s, a, &args))
 		return imap_bad_args(s, a);
-	struct copy c = {
-		.account = s->account, .mailbox = s->box.mailbox, .to_account = s->account, .uids = &uids};
-	int rc = find_target(s, args.path, &c.to_mailbox, &e);
+	struct copy c = {.account = s->box.account,
+		.mailbox = s->box.mailbox,
+		.to_account = args.place.account,
+		.uids = &uids};
+	int rc = imap_place_id(s, &args.place, &c.to_mailbox, &e);
 	if (rc < 0)
 		return imap_answer_err(s, &e);
 	if (rc == 0)
@@ -130,7 +114,7 @@ int imap_cmd_move(struct imap_session *s, struct imap_args *a)
 static int expunge(struct imap_session *s, const struct uidset *uids)
 {
 	struct expunge x = {
-		.account = s->account, .mailbox = s->box.mailbox, .uids = uids, .only_deleted = true};
+		.account = s->box.account, .mailbox = s->box.mailbox, .uids = uids, .only_deleted = true};
 	err e = {0};
 	int rc = mailbox_expunge(s->store, &x, &e);
 

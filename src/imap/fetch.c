@@ -139,7 +139,7 @@ static int set_seen(struct imap_session *s, const struct uidset *uids, err *e)
 	int rc = imap_walk_run(&w, e);
 
 	if (rc == 0 && uidset_count(&unseen) > 0) {
-		struct store_flags a = {.account = s->account,
+		struct store_flags a = {.account = s->box.account,
 			.mailbox = s->box.mailbox,
 			.uids = &unseen,
 			.op = FLAGS_ADD,

@@ -49,7 +49,7 @@ void imap_fetch_more(struct imap_session *s, const struct imap_item *item, unsig
 		write_saved(s, item);
 	if (items & FETCH_EMAILID) {
 		buf_addz(&s->out, " EMAILID (");
-		imap_emailid_write(&s->out, s->account, item->entry.message);
+		imap_emailid_write(&s->out, s->box.account, item->entry.message);
 		buf_add_c(&s->out, ')');
 	}
 	if (items & FETCH_THREADID)

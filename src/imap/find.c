@@ -65,7 +65,7 @@ static int resolve_sets(struct imap_session *s, struct search *q)
 		if (n->op == SEARCH_NONE)
 			continue;
 		if (n->op == SEARCH_EMAILID) {
-			if (!imap_emailid_read(n->name, s->account, &n->number))
+			if (!imap_emailid_read(n->name, s->box.account, &n->number))
 				n->op = SEARCH_NONE;
 			continue;
 		}

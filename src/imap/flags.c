@@ -149,7 +149,7 @@ int imap_cmd_store(struct imap_session *s, struct imap_args *a)
 		uidset_free(&uids);
 		return 0;
 	}
-	struct store_flags change = {.account = s->account,
+	struct store_flags change = {.account = s->box.account,
 		.mailbox = s->box.mailbox,
 		.uids = &uids,
 		.op = args.op,

@@ -6,25 +6,6 @@
 #include "imap/quota.h"
 #include "imap/session_int.h"
 
-/*
- * A name that cannot be one (bad modified UTF-7, too long) is no syntax error: it names nothing. *ret_path is
- * then {NULL, 0} and the command answers as for a mailbox that does not exist.
- */
-bool imap_take_mailbox(struct imap_session *s, struct imap_args *a, slice *ret_path)
-{
-	slice wire;
-
-	if (!imap_take_astring(a, &wire))
-		return false;
-	if (!imap_name_read(wire, s->rev2 || s->utf8, s->arena, ret_path))
-		*ret_path = (slice){NULL, 0};
-	else if (slice_istarts(*ret_path, S("INBOX")) && (ret_path->n == 5 || ret_path->p[5] == '/'))
-		*ret_path = ret_path->n == 5
-				    ? S("INBOX")
-				    : arena_fmt(s->arena, "INBOX%.*s", (int)ret_path->n - 5, ret_path->p + 5);
-	return true;
-}
-
 static int no_such_name(struct imap_session *s)
 {
 	return imap_answer(s, IMAP_NO, "[CANNOT] that is not a name for a mailbox");
@@ -71,23 +52,23 @@ int imap_cmd_create(struct imap_session *s, struct imap_args *a)
 	bool unknown_use = false;
 	uint32_t id, uidvalidity;
 	err e = {0};
-	slice path;
+	struct imap_place place;
 
-	if (!imap_take_sp(a) || !imap_take_mailbox(s, a, &path))
+	if (!imap_take_sp(a) || !imap_take_mailbox(s, a, &place))
 		return imap_bad_args(s, a);
 	if (!imap_args_at_end(a) && !take_use(a, &use, &unknown_use))
 		return imap_bad_args(s, a);
 	if (!imap_take_end(a))
 		return imap_bad_args(s, a);
-	if (!path.p)
+	if (!place.account)
 		return no_such_name(s);
 	if (unknown_use)
 		return imap_answer(
 			s, IMAP_NO, "[USEATTR] a mailbox has one special use, of those of RFC 6154");
-	if (mailbox_create(s->store, s->account, path, use, &id, &uidvalidity, &e) < 0)
+	if (mailbox_create(s->store, place.account, place.path, use, &id, &uidvalidity, &e) < 0)
 		return imap_answer_err(s, &e);
 	struct buf text = BUF_INIT(IMAP_OBJECTID_MAX);
-	struct mailbox_row row = {.account = s->account, .id = id, .uidvalidity = uidvalidity};
+	struct mailbox_row row = {.account = place.account, .id = id, .uidvalidity = uidvalidity};
 	imap_mailboxid_write(&text, &row);
 	imap_answer(s, IMAP_OK, "[MAILBOXID (%" SLICE_FMT ")] made", SLICE_ARG(buf_slice(&text)));
 	buf_free(&text);
@@ -97,38 +78,38 @@ int imap_cmd_create(struct imap_session *s, struct imap_args *a)
 int imap_cmd_delete(struct imap_session *s, struct imap_args *a)
 {
 	err e = {0};
-	slice path;
+	struct imap_place place;
 
-	if (!imap_take_sp(a) || !imap_take_mailbox(s, a, &path) || !imap_take_end(a))
+	if (!imap_take_sp(a) || !imap_take_mailbox(s, a, &place) || !imap_take_end(a))
 		return imap_bad_args(s, a);
-	if (!path.p)
+	if (!place.account)
 		return no_such_name(s);
-	return done(s, mailbox_delete(s->store, s->account, path, &e), &e, "deleted");
+	return done(s, mailbox_delete(s->store, place.account, place.path, &e), &e, "deleted");
 }
 
 int imap_cmd_rename(struct imap_session *s, struct imap_args *a)
 {
-	slice from, to;
+	struct imap_place from, to;
 	err e = {0};
 
 	if (!imap_take_sp(a) || !imap_take_mailbox(s, a, &from) || !imap_take_sp(a) ||
 		!imap_take_mailbox(s, a, &to) || !imap_take_end(a))
 		return imap_bad_args(s, a);
-	if (!from.p || !to.p)
+	if (!from.account || !to.account)
 		return no_such_name(s);
-	return done(s, mailbox_rename(s->store, s->account, from, to, &e), &e, "renamed");
+	return done(s, mailbox_rename(s->store, from.account, from.path, to.path, &e), &e, "renamed");
 }
 
 static int subscribe(struct imap_session *s, struct imap_args *a, bool on)
 {
 	err e = {0};
-	slice path;
+	struct imap_place place;
 
-	if (!imap_take_sp(a) || !imap_take_mailbox(s, a, &path) || !imap_take_end(a))
+	if (!imap_take_sp(a) || !imap_take_mailbox(s, a, &place) || !imap_take_end(a))
 		return imap_bad_args(s, a);
-	if (!path.p)
+	if (!place.account)
 		return no_such_name(s);
-	int rc = mailbox_subscribe(s->store, s->account, path, on, &e);
+	int rc = mailbox_subscribe(s->store, place.account, place.path, on, &e);
 	if (rc < 0 && !on && e.kind == ERR_MISSING)
 		rc = 0; /* what is not there is not subscribed either */
 	return done(s, rc, &e, on ? "subscribed" : "unsubscribed");
@@ -255,16 +236,16 @@ int imap_cmd_status(struct imap_session *s, struct imap_args *a)
 	struct mailbox_row row;
 	unsigned items;
 	err e = {0};
-	slice path;
+	struct imap_place place;
 
-	if (!imap_take_sp(a) || !imap_take_mailbox(s, a, &path) || !imap_take_sp(a) ||
+	if (!imap_take_sp(a) || !imap_take_mailbox(s, a, &place) || !imap_take_sp(a) ||
 		!imap_take_status_items(a, &items) || !imap_take_end(a))
 		return imap_bad_args(s, a);
 	int rc = store_snap_begin(s->store, &snap, &e);
-	if (rc == 0 && path.p)
-		rc = mailbox_find(&snap, s->account, path, &row, &e);
+	if (rc == 0)
+		rc = imap_place_find(s, &snap, &place, &row, &e);
 	if (rc > 0 && !row.noselect)
-		imap_write_status(s, path, &row, items);
+		imap_write_status(s, place.name, &row, items);
 	else if (rc > 0)
 		rc = 0;
 	store_snap_end(&snap);

@@ -210,34 +210,16 @@ static void describe(struct imap_session *s, slice path, const struct mailbox_ro
 	}
 }
 
-/* The mailbox's row on a snapshot whose end the caller sees to. 1, 0, -1. */
-static int open_path(struct imap_session *s, slice path, bool readonly, uint32_t *ret_first_unseen,
-	uint32_t *ret_id, err *e)
-{
-	struct store_snap snap = {0};
-	struct mailbox_row row;
-
-	if (store_snap_begin(s->store, &snap, e) < 0)
-		return -1;
-	int rc = mailbox_find(&snap, s->account, path, &row, e);
-	uint32_t id = rc > 0 && !row.noselect ? row.id : 0;
-	store_snap_end(&snap);
-	if (rc < 0 || id == 0)
-		return rc < 0 ? -1 : 0;
-	*ret_id = id;
-	return imap_box_open(s, id, readonly, ret_first_unseen, e);
-}
-
 static int select_mailbox(struct imap_session *s, struct imap_args *a, bool readonly)
 {
 	struct store_snap snap = {0};
 	struct imap_open_params params = {0};
 	struct mailbox_row row;
+	struct imap_place place;
 	uint32_t first_unseen = 0, id = 0;
 	err e = {0};
-	slice path;
 
-	if (!imap_take_sp(a) || !imap_take_mailbox(s, a, &path) ||
+	if (!imap_take_sp(a) || !imap_take_mailbox(s, a, &place) ||
 		!imap_take_open_params(a, s->qresync, &params) || !imap_take_end(a))
 		return imap_bad_args(s, a);
 	if (params.has_match && s->uidonly)
@@ -250,11 +232,13 @@ static int select_mailbox(struct imap_session *s, struct imap_args *a, bool read
 	uidset_free(&s->saved);
 	if (params.condstore || params.qresync) /* nothing is open: SELECT's own answer says HIGHESTMODSEQ */
 		imap_condstore_enable(s);
-	int rc = path.p ? open_path(s, path, readonly, &first_unseen, &id, &e) : 0;
+	int rc = imap_place_id(s, &place, &id, &e);
+	if (rc > 0)
+		rc = imap_box_open(s, place.account, id, readonly, &first_unseen, &e);
 	if (rc > 0 && (rc = store_snap_begin(s->store, &snap, &e)) == 0) {
-		rc = mailbox_get(&snap, s->account, id, &row, &e);
+		rc = mailbox_get(&snap, place.account, id, &row, &e);
 		if (rc > 0)
-			describe(s, path, &row, first_unseen);
+			describe(s, place.name, &row, first_unseen);
 	}
 	store_snap_end(&snap);
 	if (rc > 0 && params.qresync && imap_open_resync(s, &params, &e) < 0)
@@ -293,7 +277,8 @@ int imap_cmd_close(struct imap_session *s, struct imap_args *a)
 	if (!imap_take_end(a))
 		return imap_bad_args(s, a);
 	if (!s->box.readonly) {
-		struct expunge x = {.account = s->account, .mailbox = s->box.mailbox, .only_deleted = true};
+		struct expunge x = {
+			.account = s->box.account, .mailbox = s->box.mailbox, .only_deleted = true};
 
 		rc = mailbox_expunge(s->store, &x, &e);
 		uidset_free(&x.ret_expunged);

@@ -25,7 +25,7 @@ static const struct {
 
 struct source {
 	enum source_kind kind;
-	slice path;
+	slice name;
 	struct source *next;
 };
 
@@ -35,13 +35,13 @@ struct sources {
 	bool selected, others;
 };
 
-static bool add_source(struct imap_args *a, struct sources *ss, enum source_kind kind, slice path)
+static bool add_source(struct imap_args *a, struct sources *ss, enum source_kind kind, slice name)
 {
 	struct source *one = arena_new_1(a->arena, struct source);
 
 	if (!one || ++ss->n > LIMIT_IMAP_SOURCES)
 		return imap_args_fail(a, "too many mailboxes are named");
-	*one = (struct source){kind, path, ss->first};
+	*one = (struct source){kind, name, ss->first};
 	ss->first = one;
 	ss->selected |= kind == SELECTED;
 	ss->others |= kind != SELECTED;
@@ -50,15 +50,15 @@ static bool add_source(struct imap_args *a, struct sources *ss, enum source_kind
 
 static bool take_names(struct imap_session *s, struct imap_args *a, struct sources *ss, enum source_kind kind)
 {
-	slice path;
+	struct imap_place place;
 
 	if (!imap_take_sp(a))
 		return false;
 	if (!imap_try_c(a, '('))
-		return imap_take_mailbox(s, a, &path) && add_source(a, ss, kind, path);
+		return imap_take_mailbox(s, a, &place) && add_source(a, ss, kind, place.name);
 	for (bool first = true; first || !imap_try_c(a, ')'); first = false) {
-		if ((!first && !imap_take_sp(a)) || !imap_take_mailbox(s, a, &path) ||
-			!add_source(a, ss, kind, path))
+		if ((!first && !imap_take_sp(a)) || !imap_take_mailbox(s, a, &place) ||
+			!add_source(a, ss, kind, place.name))
 			return false;
 	}
 	return true;
@@ -136,7 +136,8 @@ static bool wanted(const struct imap_session *s, const struct sources *ss, const
 
 		switch (at->kind) {
 		case SELECTED:
-			is = m->row.id == s->box.mailbox && m->row.uidvalidity == s->box.uidvalidity;
+			is = m->row.account == s->box.account && m->row.id == s->box.mailbox &&
+			     m->row.uidvalidity == s->box.uidvalidity;
 			break;
 		case INBOXES:
 			is = m->row.id == MAILBOX_INBOX;
@@ -149,10 +150,10 @@ static bool wanted(const struct imap_session *s, const struct sources *ss, const
 			break;
 		case SUBTREE:
 		case SUBTREE_ONE:
-			is = below(m->path, at->path, at->kind == SUBTREE);
+			is = below(m->path, at->name, at->kind == SUBTREE);
 			break;
 		case MAILBOXES:
-			is = slice_eq(m->path, at->path);
+			is = slice_eq(m->path, at->name);
 			break;
 		}
 		if (is)
@@ -167,13 +168,14 @@ static int open_box(struct imap_session *s, const struct mailbox_item *m, struct
 	struct store_snap snap = {0};
 	struct mailbox_row row;
 
-	*ret = (struct imap_box){.open = true, .readonly = true, .mailbox = m->row.id};
+	*ret = (struct imap_box){
+		.open = true, .readonly = true, .account = m->row.account, .mailbox = m->row.id};
 	if (store_snap_begin(s->store, &snap, e) < 0)
 		return -1;
-	int rc = mailbox_get(&snap, s->account, m->row.id, &row, e);
+	int rc = mailbox_get(&snap, m->row.account, m->row.id, &row, e);
 	if (rc > 0 && row.uidvalidity != m->row.uidvalidity)
 		rc = 0;
-	if (rc > 0 && mailbox_uids(&snap, s->account, m->row.id, 0, &ret->uids, e) < 0)
+	if (rc > 0 && mailbox_uids(&snap, m->row.account, m->row.id, 0, &ret->uids, e) < 0)
 		rc = -1;
 	store_snap_end(&snap);
 	ret->uidvalidity = m->row.uidvalidity;
@@ -186,7 +188,8 @@ static int search_one(struct imap_session *s, const struct search *q, const stru
 {
 	struct imap_box selected = s->box, box;
 
-	if (selected.open && m->row.id == selected.mailbox && m->row.uidvalidity == selected.uidvalidity)
+	if (selected.open && m->row.account == selected.account && m->row.id == selected.mailbox &&
+		m->row.uidvalidity == selected.uidvalidity)
 		return imap_search_mailbox(s, q, m->path, add_damaged, e);
 	int rc = open_box(s, m, &box, e);
 	if (rc > 0) {

@@ -53,20 +53,20 @@ int imap_cmd_getquotaroot(struct imap_session *s, struct imap_args *a)
 	struct store_snap snap = {0};
 	struct mailbox_row box;
 	struct account_row row;
+	struct imap_place place;
 	int limited = 0;
 	err e = {0};
-	slice path;
 
-	if (!imap_take_sp(a) || !imap_take_mailbox(s, a, &path) || !imap_take_end(a))
+	if (!imap_take_sp(a) || !imap_take_mailbox(s, a, &place) || !imap_take_end(a))
 		return imap_bad_args(s, a);
 	int rc = store_snap_begin(s->store, &snap, &e);
-	if (rc == 0 && path.p)
-		rc = mailbox_find(&snap, s->account, path, &box, &e);
+	if (rc == 0)
+		rc = imap_place_find(s, &snap, &place, &box, &e);
 	if (rc > 0 && (limited = limit_of(s, &snap, &row, &e)) < 0)
 		rc = -1;
 	if (rc > 0) {
 		buf_addz(&s->out, "* QUOTAROOT ");
-		imap_name_write(&s->out, path, s->rev2 || s->utf8);
+		imap_name_write(&s->out, place.name, s->rev2 || s->utf8);
 		buf_addz(&s->out, limited ? " \"\"\r\n" : "\r\n");
 	}
 	if (rc > 0 && limited)
@@ -114,7 +114,7 @@ int imap_deleted_storage(const struct imap_session *s, const struct mailbox_row 
 
 	if (left > 0 && store_snap_begin(s->store, &snap, e) < 0)
 		return -1;
-	if (left > 0 && (rc = mailbox_entry_open(&snap, s->account, row->id, 1, UINT32_MAX, &sc, e)) == 0) {
+	if (left > 0 && (rc = mailbox_entry_open(&snap, row->account, row->id, 1, UINT32_MAX, &sc, e)) == 0) {
 		while (left > 0 && (rc = mailbox_entry_next(&sc, &entry, e)) > 0) {
 			if (entry->flags & FLAG_DELETED) {
 				bytes += entry->size;

@@ -86,7 +86,7 @@ static int from_rows(struct imap_session *s, struct store_snap *snap, struct pas
 	unsigned rows = 0;
 	int rc;
 
-	if (change_open(snap, s->account, s->box.mailbox, p->since, &sc, e) < 0)
+	if (change_open(snap, s->box.account, s->box.mailbox, p->since, &sc, e) < 0)
 		return -1;
 	while ((rc = change_next(&sc, &c, e)) > 0) {
 		int taken = ++rows > LIMIT_IMAP_RESYNC_ROWS ? 0 : take_row(p, &c);
@@ -120,7 +120,7 @@ static int look(struct imap_session *s, struct past *p, err *e)
 		return -1;
 	int rc = imap_box_row(s, &snap, &row, e);
 	if (rc > 0)
-		rc = change_state(&snap, s->account, &floor, &modseq, e);
+		rc = change_state(&snap, s->box.account, &floor, &modseq, e);
 	if (rc == 0)
 		p->exact = true; /* the mailbox is gone: that is news, and nothing of the past */
 	if (rc > 0) {
@@ -130,7 +130,7 @@ static int look(struct imap_session *s, struct past *p, err *e)
 						      : from_rows(s, &snap, p, e);
 		p->exact = rc > 0;
 		if (rc == 0)
-			rc = mailbox_uids(&snap, s->account, s->box.mailbox, 0, &p->left, e);
+			rc = mailbox_uids(&snap, s->box.account, s->box.mailbox, 0, &p->left, e);
 	}
 	store_snap_end(&snap);
 	return rc < 0 ? -1 : 0;

@@ -13,6 +13,7 @@
 #define IMAP_KEYWORDS_UNTOLD UINT32_MAX /* imap_box.keywords where the client is not told of any */
 struct imap_box {                       /* the selected mailbox as the client knows it */
 	bool open, readonly;
+	uint32_t account; /* whose it is; s->account is who is logged in */
 	uint32_t mailbox, uidvalidity;
 	struct uidset uids; /* seq n is its n-th member */
 	struct uidset gone; /* members of uids that are expunged, not told yet */
@@ -38,7 +39,7 @@ struct imap_session {
 	struct mailbox_codec *codec;
 	struct watch_loop *watch_loop;
 	const struct imap_session_config *config;
-	uint32_t account;
+	uint32_t account; /* who is logged in */
 	uint32_t errors;
 	bool done, rev2; /* rev2: enabled; mailbox names are UTF-8 then (RFC 9051 5.1) */
 	bool condstore;  /* FETCH responses tell UID and MODSEQ (RFC 7162 3.1, 3.2.4) */
@@ -110,8 +111,28 @@ PARKS int imap_send(struct imap_session *s);
 
 /* ---- mailboxes ---- */
 
-/* A mailbox name argument in the store's form. False: *a has the reason. */
-bool imap_take_mailbox(struct imap_session *s, struct imap_args *a, slice *ret_path);
+/*
+ * Where a mailbox name leads, whether there is such a mailbox or not. Changes are asked for by account and
+ * path; what is shown to the client has the name.
+ */
+struct imap_place {
+	uint32_t account; /* 0: the name can be none: it is too long, bad modified UTF-7, ... */
+	slice path;       /* in that account, UTF-8, "INBOX" in this case */
+	slice name;       /* as clients know it, UTF-8 */
+};
+/*
+ * A mailbox name argument. False: *a has the reason. A name that can be none is no syntax error: it leads
+ * nowhere, and the command answers as for a mailbox that does not exist.
+ */
+bool imap_take_mailbox(struct imap_session *s, struct imap_args *a, struct imap_place *ret);
+/* The same for a name that is UTF-8 already. */
+struct imap_place imap_place_of(struct imap_session *s, slice name);
+/* The mailbox there, one that is \Noselect too. 1, 0 there is none, -1. */
+int imap_place_find(struct imap_session *s, struct store_snap *snap, const struct imap_place *place,
+	struct mailbox_row *ret, err *e);
+/* The id of a mailbox that can hold messages, on a snapshot of its own. 1, 0, -1. */
+int imap_place_id(struct imap_session *s, const struct imap_place *place, uint32_t *ret_id, err *e);
+
 /* A flag list "(\Seen $x)" or, bare, without parentheses. Keywords go into the arena. */
 struct imap_flags {
 	uint8_t system;
@@ -135,8 +156,8 @@ void imap_box_keywords(struct imap_session *s, const struct mailbox_row *row);
 
 /* Opens it in s->box, which is closed. 1 open, 0 there is none, -1. *ret_first_unseen: sequence number or 0.
  */
-int imap_box_open(
-	struct imap_session *s, uint32_t mailbox, bool readonly, uint32_t *ret_first_unseen, err *e);
+int imap_box_open(struct imap_session *s, uint32_t account, uint32_t mailbox, bool readonly,
+	uint32_t *ret_first_unseen, err *e);
 void imap_box_close(struct imap_session *s);
 /* Its row. 0: it was deleted; one of the same name and id that was made since, with another UIDVALIDITY, is
  * not it. */

@@ -51,14 +51,14 @@ int imap_walk_load(struct imap_walk *w, struct imap_item *item, unsigned needs, 
 	int rc;
 
 	if (needs & (IMAP_NEED_MESSAGE | IMAP_NEED_BLOB | IMAP_NEED_SAVED)) {
-		rc = mailbox_message_get(snap, s->account, item->entry.message, &item->message, e);
+		rc = mailbox_message_get(snap, s->box.account, item->entry.message, &item->message, e);
 		if (rc <= 0)
 			return rc;
 	}
 	if (needs & IMAP_NEED_SAVED)
 		item->saved_us = saved(s, item);
 	if (needs & IMAP_NEED_SUMMARY) {
-		if (!w->summaries_open && mailbox_summary_open(snap, s->account, &w->summaries, e) < 0)
+		if (!w->summaries_open && mailbox_summary_open(snap, s->box.account, &w->summaries, e) < 0)
 			return -1;
 		w->summaries_open = true;
 		rc = mailbox_summary_at(&w->summaries, s->codec, item->entry.message, w->arena, &record, e);
@@ -124,7 +124,7 @@ static int gather(struct imap_walk *w, struct block *b, err *e)
 	unsigned seen = 0;
 	int rc = 0;
 
-	if (mailbox_entry_open(w->snap, w->s->account, w->s->box.mailbox, 1, UINT32_MAX, &sc, e) < 0)
+	if (mailbox_entry_open(w->snap, w->s->box.account, w->s->box.mailbox, 1, UINT32_MAX, &sc, e) < 0)
 		return -1;
 	for (; b->range < uids->n; b->range++, b->uid = 0) {
 		const struct uid_range *r = &uids->ranges[b->range];

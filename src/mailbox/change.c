@@ -38,7 +38,7 @@ static int decode(slice k, slice v, struct change *ret, err *e)
 	uint8_t version = rd_u8(&r), kind = rd_u8(&r);
 	uint64_t mailbox = rd_var(&r);
 	uint32_t at = rd_u32(&r);
-	if (r.bad || version != ROW_VERSION || kind < CHANGE_ADDED || kind > CHANGE_SETTINGS || k.n != 16 ||
+	if (r.bad || version != ROW_VERSION || kind < CHANGE_ADDED || kind > CHANGE_METADATA || k.n != 16 ||
 		mailbox > UINT32_MAX)
 		return err_set(e, ERR_CORRUPT, "a change row does not decode");
 	*ret = (struct change){

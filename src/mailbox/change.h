@@ -13,6 +13,7 @@ enum change_kind {
 	CHANGE_REMOVED = 5,  /* it is gone */
 	CHANGE_RENAMED = 6,  /* its path (and those of its children) changed */
 	CHANGE_SETTINGS = 7, /* subscription, special use, \Noselect */
+	CHANGE_METADATA = 8, /* names and whose they are, in ranges: change_metadata of mailbox/metadata.h */
 };
 
 struct change {

@@ -3,6 +3,8 @@
 #include "limits.h"
 #include "mailbox/expunge.h"
 #include "mailbox/keys.h"
+#include "mailbox/metadata.h"
+#include "mailbox/metadata_tx.h"
 #include "mailbox/row.h"
 #include "mailbox/tx.h"
 
@@ -185,7 +187,7 @@ static int del_name(struct mailbox_tx *m, err *e)
 static int remove_row(struct mailbox_tx *m, err *e)
 {
 	struct account_tx *a = m->a;
-	if (del_name(m, e) < 0)
+	if (del_name(m, e) < 0 || metadata_tx_drop(a, m->row.id, e) < 0)
 		return -1;
 	a->row.mailboxes -= a->row.mailboxes > 0;
 	a->row.removed_mailboxes++;
@@ -217,6 +219,8 @@ static int remove_empty_parents(struct account_tx *a, uint32_t id, err *e)
 static int keep_name(struct mailbox_tx *m, err *e)
 {
 	struct account_tx *a = m->a;
+	if (metadata_tx_drop(a, m->row.id, e) < 0)
+		return -1;
 	m->row.noselect = true;
 	m->row.use = USE_NONE;
 	m->row.highest_modseq = account_tx_modseq(a);
@@ -441,7 +445,8 @@ int mailbox_rename(struct store *s, uint32_t account, slice from, slice to, err 
 	const struct uidset uids = {&all, 1, 1};
 	struct copy move = {
 		.account = account, .mailbox = MAILBOX_INBOX, .to_account = account, .uids = &uids};
-	if (mailbox_create(s, account, to, USE_NONE, &move.to_mailbox, NULL, e) < 0)
+	if (mailbox_create(s, account, to, USE_NONE, &move.to_mailbox, NULL, e) < 0 ||
+		mailbox_metadata_copy(s, account, MAILBOX_INBOX, move.to_mailbox, e) < 0)
 		return -1;
 	int rc = mailbox_move(s, &move, e);
 	uidset_free(&move.ret_source);

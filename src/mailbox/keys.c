@@ -167,6 +167,20 @@ void key_name(struct key_name *ret, uint32_t account, uint32_t parent, slice nam
 	with_name(ret, &k, name);
 }
 
+struct key key_metadata_all(uint32_t account, uint32_t mailbox)
+{
+	struct key k = key_setting(account, SETTING_METADATA);
+	put32(&k, mailbox);
+	return k;
+}
+
+void key_metadata(struct key_name *ret, uint32_t account, uint32_t mailbox, uint32_t who, slice name)
+{
+	struct key k = key_metadata_all(account, mailbox);
+	put32(&k, who);
+	with_name(ret, &k, name);
+}
+
 void key_domain_name(struct key_name *ret, slice name)
 {
 	struct key k = domain_kind(2);

@@ -10,6 +10,7 @@
  *   A acc 05 message      summary
  *   A acc 06 modseq n     change
  *   A acc 07 kind         a setting that is seldom read (enum key_setting)
+ *   A acc 07 02 mailbox who name  metadata
  *   A acc 08 due message  expunged, restorable until due
  *   A acc 09 queue-id     delivery id of a retry, for some time
  *   D 00                  counters of domains and accounts
@@ -44,7 +45,11 @@ enum key_kind {
 	KEY_DELIVERY = 9,
 };
 
-enum key_setting { SETTING_FORWARD = 1 };
+enum key_setting {
+	SETTING_FORWARD = 1,
+	SETTING_METADATA = 2, /* rows of their own: key_metadata */
+	SETTING_METADATA_TOTAL = 3,
+};
 
 struct key key_account_all(uint32_t account);              /* prefix of all its rows */
 struct key key_kind(uint32_t account, enum key_kind kind); /* prefix, and the account row itself */
@@ -65,5 +70,8 @@ struct key key_domain(uint32_t id);
 struct key key_addresses(uint32_t domain); /* prefix */
 /* The name must fit (KV_KEY_MAX - 16): callers check their own, smaller limits. */
 void key_name(struct key_name *ret, uint32_t account, uint32_t parent, slice name);
+/* Without who and name a prefix. The name is in lower case and fits, as above. */
+struct key key_metadata_all(uint32_t account, uint32_t mailbox);
+void key_metadata(struct key_name *ret, uint32_t account, uint32_t mailbox, uint32_t who, slice name);
 void key_domain_name(struct key_name *ret, slice name);
 void key_address(struct key_name *ret, uint32_t domain, slice localpart);

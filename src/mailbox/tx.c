@@ -109,6 +109,15 @@ int account_tx_change(
 	return rc;
 }
 
+int account_tx_change_raw(
+	struct account_tx *a, uint32_t mailbox, enum change_kind kind, slice payload, err *e)
+{
+	if (change_row(a, mailbox, kind, payload, e) < 0)
+		return -1;
+	store_tx_note(a->tx, a->id, mailbox, a->modseq);
+	return 0;
+}
+
 /* Seconds at which the change of that row was made; 0 for a row that cannot be read. */
 static int64_t change_time(slice row)
 {

@@ -35,6 +35,9 @@ int account_tx_put(struct account_tx *a, slice key, err *e);
 /* A change row (or several, when there are many ranges) and its note. uids may be NULL. */
 int account_tx_change(
 	struct account_tx *a, uint32_t mailbox, enum change_kind kind, const struct uidset *uids, err *e);
+/* One with a payload of its own, below half a page (mailbox 0: of the account as a whole). */
+int account_tx_change_raw(
+	struct account_tx *a, uint32_t mailbox, enum change_kind kind, slice payload, err *e);
 /* ERR_QUOTA when so many more bytes do not fit. */
 int account_tx_room(const struct account_tx *a, uint64_t bytes, err *e);
 

@@ -1,6 +1,6 @@
 #!/bin/sh
 # Installs the Debian packages that building, checking and running the tests need. A quick no-op when all are there.
-# With "peers" also the mail server that tests and the bench put beside ours: not without being asked for, because
+# With "peers" also the mail servers that tests and the bench put beside ours: not without being asked for, because
 # Debian starts it at once.
 set -eu
 
@@ -10,7 +10,7 @@ libuv1-dev libssl-dev liblmdb-dev libzstd-dev zlib1g-dev libargon2-dev libseccom
 libidn2-dev libunbound-dev libcmocka-dev
 mandoc clang clang-format clang-tidy cppcheck universal-ctags libclang-rt-14-dev llvm
 curl fetchmail getmail6 gsasl msmtp swaks libnet-ssleay-perl isync strace gdb nsd ldnsutils dns-root-data iproute2"
-[ "${1:-}" = peers ] && packages="$packages postfix"
+[ "${1:-}" = peers ] && packages="$packages postfix dovecot-imapd dovecot-pop3d"
 
 if ! command -v dpkg-query >/dev/null 2>&1; then
 	echo "This is no Debian system: install what these packages hold yourself, then go on:" $packages >&2

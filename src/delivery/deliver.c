@@ -117,9 +117,7 @@ static int deliver_account(struct deliver_job *job, struct store_tx *tx, uint32_
 	};
 	if (mailbox_tx_add(m, &entry, e) < 0 || message_tx_add(&a, &n, MAILBOX_INBOX, entry.uid, e) < 0)
 		return -1;
-	struct uid_range range = {.first = entry.uid, .last = entry.uid};
-	const struct uidset added = {&range, 1, 1};
-	if (mailbox_tx_close(m, e) < 0 || account_tx_change(&a, MAILBOX_INBOX, CHANGE_ADDED, &added, e) < 0)
+	if (mailbox_tx_close(m, e) < 0 || account_tx_added(&a, MAILBOX_INBOX, entry.uid, entry.uid, e) < 0)
 		return -1;
 	job->accounts++;
 	return account_tx_close(&a, e);

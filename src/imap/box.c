@@ -158,12 +158,10 @@ static int from_blocks(struct imap_session *s, struct store_snap *snap, struct n
 
 	if (rc == 0)
 		rc = uidset_merge(&s->box.gone, &s->box.uids);
-	for (uint32_t i = 0; rc == 0 && i < now.n; i++)
-		rc = uidset_remove_range(&s->box.gone, now.ranges[i].first, now.ranges[i].last);
 	if (rc == 0)
-		rc = uidset_merge(&n->added, &now);
-	for (uint32_t i = 0; rc == 0 && i < s->box.uids.n; i++)
-		rc = uidset_remove_range(&n->added, s->box.uids.ranges[i].first, s->box.uids.ranges[i].last);
+		rc = uidset_subtract(&s->box.gone, &now);
+	if (rc == 0)
+		rc = uidset_minus(&now, &s->box.uids, &n->added);
 	uidset_free(&now);
 	if (rc < 0)
 		return err_set(e, ERR_TEMP, "no memory");
@@ -236,10 +234,12 @@ static int tell_expunged(struct imap_session *s)
 {
 	struct uidset *gone = &s->box.gone, *uids = &s->box.uids;
 
-	for (uint32_t i = gone->n; i-- > 0;) {
-		const struct uid_range *r = &gone->ranges[i];
-		uint32_t below = r->first > 1 ? uidset_rank(uids, r->first - 1) : 0;
-		uint32_t count = uidset_rank(uids, r->last) - below;
+	struct uidset_scan sc = uidset_scan_end(gone);
+	struct uid_range r;
+
+	while (uidset_scan_prev(&sc, &r)) {
+		uint32_t below = r.first > 1 ? uidset_rank(uids, r.first - 1) : 0;
+		uint32_t count = uidset_rank(uids, r.last) - below;
 
 		for (; count > 0; count--) {
 			buf_addz(&s->out, "* ");
@@ -249,10 +249,9 @@ static int tell_expunged(struct imap_session *s)
 			if (rc < 0)
 				return rc;
 		}
-		if (uidset_remove_range(uids, r->first, r->last) < 0)
-			return -ENOMEM;
-		(void)uidset_remove_range(&s->saved, r->first, r->last);
 	}
+	if (uidset_subtract(uids, gone) < 0 || uidset_subtract(&s->saved, gone) < 0)
+		return -ENOMEM;
 	uidset_free(gone);
 	return 0;
 }
@@ -267,8 +266,7 @@ static int tell_vanished(struct imap_session *s)
 	if (rc == 0)
 		rc = imap_write_vanished(s, &seen, false);
 	if (rc == 0) {
-		for (uint32_t i = 0; i < seen.n; i++)
-			(void)uidset_remove_range(&s->saved, seen.ranges[i].first, seen.ranges[i].last);
+		rc = uidset_subtract(&s->saved, &seen) < 0 ? -ENOMEM : 0;
 		uidset_free(uids);
 		*uids = left;
 		left = (struct uidset){0};

@@ -32,15 +32,16 @@ int imap_write_vanished(struct imap_session *s, const struct uidset *uids, bool 
 {
 	struct buf *out = &s->out;
 
-	for (uint32_t i = 0; i < uids->n;) {
-		buf_addz(out, earlier ? "* VANISHED (EARLIER) " : "* VANISHED ");
-		for (size_t mark = out->n; i < uids->n && out->n - mark < VANISHED_LINE && !out->failed;
-			i++) {
-			struct uidset one = {.ranges = &uids->ranges[i], .n = 1};
+	struct uidset_scan sc = uidset_scan_from(uids, 1);
+	struct uid_range r;
 
+	for (bool more = uidset_scan_next(&sc, &r); more;) {
+		buf_addz(out, earlier ? "* VANISHED (EARLIER) " : "* VANISHED ");
+		for (size_t mark = out->n; more && out->n - mark < VANISHED_LINE && !out->failed;
+			more = uidset_scan_next(&sc, &r)) {
 			if (out->n > mark)
 				buf_add_c(out, ',');
-			imap_write_uids(out, &one);
+			imap_write_range(out, &r);
 		}
 		buf_addz(out, "\r\n");
 		int rc = out->failed || out->n > 65536 ? imap_send(s) : 0;
@@ -52,14 +53,15 @@ int imap_write_vanished(struct imap_session *s, const struct uidset *uids, bool 
 
 int imap_numbers(const struct imap_session *s, const struct uidset *uids, struct uidset *ret)
 {
-	for (uint32_t i = 0; i < uids->n; i++) {
-		uint32_t first = uids->ranges[i].first, last = uids->ranges[i].last;
+	struct uidset_scan sc = uidset_scan_from(uids, 1);
+	struct uid_range r;
 
-		if (!s->by_uid) {
-			first = uidset_seq(&s->box.uids, first);
-			last = uidset_seq(&s->box.uids, last);
-		}
-		if (uidset_add_range(ret, first, last) < 0)
+	if (s->by_uid)
+		return uidset_merge(ret, uids);
+	while (uidset_scan_next(&sc, &r)) {
+		uint32_t first = uidset_seq(&s->box.uids, r.first);
+
+		if (uidset_add_range(ret, first, first + (r.last - r.first)) < 0)
 			return -1;
 	}
 	return 0;

@@ -120,11 +120,12 @@ static int answer(struct imap_session *s, const struct imap_walk *w, const struc
  */
 void imap_quiet_set(struct imap_session *s, struct store_flags *a)
 {
-	uint32_t n = a->ret_changed.n, blocks = 0;
+	struct uidset_scan sc = uidset_scan_from(&a->ret_changed, 1);
+	struct uid_range r;
+	uint32_t blocks = 0;
 
-	for (uint32_t i = 0; i < n && blocks <= LIMIT_INTENT_BLOCKS; i++)
-		blocks += a->ret_changed.ranges[i].last / MAILBOX_BLOCK -
-			  a->ret_changed.ranges[i].first / MAILBOX_BLOCK + 1;
+	while (blocks <= LIMIT_INTENT_BLOCKS && uidset_scan_next(&sc, &r))
+		blocks += r.last / MAILBOX_BLOCK - r.first / MAILBOX_BLOCK + 1;
 	uidset_free(&a->ret_modified);
 	uidset_free(&s->quiet.uids);
 	s->quiet.uids = a->ret_changed;

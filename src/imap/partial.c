@@ -52,15 +52,7 @@ int imap_partial_of(const struct imap_partial *p, const struct uidset *of, struc
 	uint32_t from, to;
 
 	imap_partial_places(p, uidset_count(of), &from, &to);
-	for (uint32_t i = 0; i < of->n; i++) {
-		const struct uid_range *r = &of->ranges[i];
-		uint32_t size = r->last - r->first + 1; /* no set has 2^32 members: UID 0 is none */
-		uint32_t skip = from > r->before ? from - r->before : 0;
-		uint32_t end = to > r->before ? to - r->before : 0;
-
-		end = end < size ? end : size;
-		if (skip < end && uidset_add_range(add_to, r->first + skip, r->first + end - 1) < 0)
-			return -1;
-	}
-	return 0;
+	if (from >= to)
+		return 0;
+	return uidset_add_between(add_to, of, uidset_uid(of, from + 1), uidset_uid(of, to));
 }

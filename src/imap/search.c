@@ -42,11 +42,13 @@ static int hit(struct find *f, struct imap_walk *w, struct imap_item *item, bool
 
 static int write_search(struct imap_session *s, const struct uidset *set, uint64_t modseq)
 {
+	struct uidset_scan sc = uidset_scan_from(set, 1);
+	struct uid_range r;
 	int rc = 0;
 
 	buf_addz(&s->out, "* SEARCH");
-	for (uint32_t i = 0; i < set->n && rc == 0; i++) {
-		for (uint64_t v = set->ranges[i].first; v <= set->ranges[i].last && rc == 0; v++) {
+	while (rc == 0 && uidset_scan_next(&sc, &r)) {
+		for (uint64_t v = r.first; v <= r.last && rc == 0; v++) {
 			buf_add_c(&s->out, ' ');
 			imap_write_u64(&s->out, v);
 			if (s->out.n > 65536)

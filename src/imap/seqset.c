@@ -80,29 +80,6 @@ static struct imap_range resolved(struct imap_range r, uint32_t star)
 	return r;
 }
 
-/* Members of have between two UIDs: whole ranges at a time. */
-static int add_between(const struct uidset *have, uint32_t first, uint32_t last, struct uidset *to)
-{
-	uint32_t lo = 0, hi = have->n;
-
-	while (lo < hi) { /* first range whose end is not before `first` */
-		uint32_t mid = lo + (hi - lo) / 2;
-
-		if (have->ranges[mid].last < first)
-			lo = mid + 1;
-		else
-			hi = mid;
-	}
-	for (; lo < have->n && have->ranges[lo].first <= last; lo++) {
-		const struct uid_range *r = &have->ranges[lo];
-
-		if (uidset_add_range(
-			    to, r->first > first ? r->first : first, r->last < last ? r->last : last) < 0)
-			return -1;
-	}
-	return 0;
-}
-
 static int compare(const void *a, const void *b)
 {
 	const struct imap_range *x = a, *y = b;
@@ -138,7 +115,7 @@ int imap_seqset_uids(const struct imap_seqset *set, const struct uidset *have, s
 		return 0;
 	uint32_t n = tidy(set, uidset_uid(have, count));
 	for (uint32_t i = 0; i < n; i++) {
-		if (add_between(have, set->ranges[i].first, set->ranges[i].last, add_to) < 0)
+		if (uidset_add_between(add_to, have, set->ranges[i].first, set->ranges[i].last) < 0)
 			return -1;
 	}
 	return 0;
@@ -161,7 +138,7 @@ int imap_seqset_seqs(const struct imap_seqset *set, const struct uidset *have, s
 		}
 		if (r.last > count)
 			r.last = count;
-		if (add_between(have, uidset_uid(have, r.first), uidset_uid(have, r.last), add_to) < 0)
+		if (uidset_add_between(add_to, have, uidset_uid(have, r.first), uidset_uid(have, r.last)) < 0)
 			return -1;
 	}
 	return past;

@@ -16,8 +16,7 @@ struct block {
 	struct imap_item *kept;
 	size_t kept_n, kept_max;
 	struct imap_item one; /* where none is kept */
-	uint32_t range;       /* where the walk stands in uids */
-	uint32_t uid;         /* the next one there; 0: at the range's start */
+	uint32_t next;        /* UIDs below it are done */
 	bool end;
 };
 
@@ -119,37 +118,34 @@ static bool block_full(const struct imap_walk *w, const struct block *b)
 static int gather(struct imap_walk *w, struct block *b, err *e)
 {
 	struct mailbox_entry_scan sc;
-	const struct uidset *uids = w->uids;
 	const struct mailbox_entry *entry;
+	struct uid_range r;
 	unsigned seen = 0;
 	int rc = 0;
 
 	if (mailbox_entry_open(w->snap, w->s->box.account, w->s->box.mailbox, 1, UINT32_MAX, &sc, e) < 0)
 		return -1;
-	for (; b->range < uids->n; b->range++, b->uid = 0) {
-		const struct uid_range *r = &uids->ranges[b->range];
-		uint32_t expect = b->uid ? b->uid : r->first;
+	struct uidset_scan ranges = uidset_scan_from(w->uids, b->next);
+	while (uidset_scan_next(&ranges, &r)) {
+		uint32_t expect = b->next > r.first ? b->next : r.first;
 
 		rc = mailbox_entry_seek(&sc, expect, &entry, e);
-		for (; rc > 0 && entry->uid <= r->last; rc = mailbox_entry_next(&sc, &entry, e)) {
+		for (; rc > 0 && entry->uid <= r.last; rc = mailbox_entry_next(&sc, &entry, e)) {
 			w->missing += entry->uid - expect;
 			expect = entry->uid + 1;
 			rc = one_entry(w, b, entry, e);
 			if (rc < 0)
 				break;
 			if (++seen >= BLOCK_ENTRIES || block_full(w, b)) {
-				b->uid = expect;
-				if (expect > r->last || expect == 0) {
-					b->range++;
-					b->uid = 0;
-				}
+				b->next = expect;
+				b->end = expect == 0;
 				goto out;
 			}
 		}
 		if (rc < 0)
 			break;
-		if (expect != 0 && expect <= r->last)
-			w->missing += r->last - expect + 1;
+		if (expect != 0 && expect <= r.last)
+			w->missing += r.last - expect + 1;
 	}
 	b->end = rc >= 0;
 out:
@@ -159,10 +155,7 @@ out:
 
 static uint32_t walked(const struct imap_walk *w, const struct block *b)
 {
-	if (b->range >= w->uids->n)
-		return uidset_count(w->uids);
-	uint32_t next = b->uid ? b->uid : w->uids->ranges[b->range].first;
-	return next > 1 ? uidset_rank(w->uids, next - 1) : 0;
+	return b->end ? uidset_count(w->uids) : uidset_rank(w->uids, b->next - 1);
 }
 
 static int one_block(struct imap_walk *w, struct block *b, err *e)
@@ -207,7 +200,7 @@ static int one_block(struct imap_walk *w, struct block *b, err *e)
 int imap_walk_run(struct imap_walk *w, err *e)
 {
 	uint32_t count = uidset_count(w->uids);
-	struct block b = {.kept_max = count < BLOCK_KEPT ? count : BLOCK_KEPT};
+	struct block b = {.next = 1, .kept_max = count < BLOCK_KEPT ? count : BLOCK_KEPT};
 	int rc = 0;
 
 	if (count == 0)

@@ -68,16 +68,24 @@ void imap_write_u64(struct buf *out, uint64_t v)
 	buf_add(out, slice_make(digits + at, sizeof digits - at));
 }
 
+void imap_write_range(struct buf *out, const struct uid_range *r)
+{
+	imap_write_u64(out, r->first);
+	if (r->last != r->first) {
+		buf_add_c(out, ':');
+		imap_write_u64(out, r->last);
+	}
+}
+
 void imap_write_uids(struct buf *out, const struct uidset *set)
 {
-	for (uint32_t i = 0; i < set->n; i++) {
-		if (i > 0)
+	struct uidset_scan sc = uidset_scan_from(set, 1);
+	struct uid_range r;
+
+	for (bool first = true; uidset_scan_next(&sc, &r); first = false) {
+		if (!first)
 			buf_add_c(out, ',');
-		imap_write_u64(out, set->ranges[i].first);
-		if (set->ranges[i].last != set->ranges[i].first) {
-			buf_add_c(out, ':');
-			imap_write_u64(out, set->ranges[i].last);
-		}
+		imap_write_range(out, &r);
 	}
 }
 

@@ -7,6 +7,7 @@
 void imap_write_string(struct buf *out, slice s, bool utf8);
 void imap_write_u64(struct buf *out, uint64_t v);
 /* "1:3,5": the ranges of a set. */
+void imap_write_range(struct buf *out, const struct uid_range *r); /* "7" or "7:9" */
 void imap_write_uids(struct buf *out, const struct uidset *set);
 /* "\Seen $Junk": flags and keywords with a blank between; keywords_of may be NULL when no keyword bit is set.
  */

@@ -35,14 +35,15 @@ static int add_one(struct account_tx *acc, struct mailbox_tx *m, const struct ap
 static int replace(struct account_tx *acc, struct mailbox_tx *m, const struct append *a, err *e)
 {
 	struct mailbox_tx *from = m;
-	struct uid_range range = {.first = a->replaces_uid, .last = a->replaces_uid};
-	const struct uidset uids = {&range, 1, 1};
+	AUTO(uidset_free) struct uidset uids = {0};
 	struct uidset gone = {0};
 	uint32_t next;
 
 	if (a->replaces_mailbox != m->row.id &&
 		mailbox_tx_open(acc, a->replaces_mailbox, false, &from, e) < 0)
 		return e->kind == ERR_MISSING ? err_set(e, ERR_CONFLICT, "its mailbox is gone") : -1;
+	if (uidset_add(&uids, a->replaces_uid) < 0)
+		return err_set(e, ERR_TEMP, "out of memory");
 	int rc = expunge_tx(from, &uids, false, a->replaces_uid, &gone, &next, e);
 	if (rc == 0 && uidset_count(&gone) == 0)
 		rc = err_set(e, ERR_CONFLICT, "the message to replace is gone");
@@ -66,11 +67,10 @@ static int run(struct store_tx *tx, void *arg, err *e)
 	for (size_t i = 0; i < job->a->n; i++)
 		if (add_one(&acc, m, &job->a->messages[i], buf_slice(&job->summaries[i]), e) < 0)
 			return -1;
-	struct uid_range range = {.first = first, .last = m->row.uidnext - 1};
-	const struct uidset added = {&range, 1, 1};
 	if (job->a->replaces_uid && replace(&acc, m, job->a, e) < 0)
 		return -1;
-	if (mailbox_tx_close(m, e) < 0 || account_tx_change(&acc, m->row.id, CHANGE_ADDED, &added, e) < 0 ||
+	if (mailbox_tx_close(m, e) < 0 ||
+		account_tx_added(&acc, m->row.id, first, m->row.uidnext - 1, e) < 0 ||
 		account_tx_close(&acc, e) < 0)
 		return -1;
 	job->uidvalidity = m->row.uidvalidity;

@@ -441,8 +441,9 @@ int mailbox_rename(struct store *s, uint32_t account, slice from, slice to, err 
 		return -1;
 	if (p.n > 1 || !slice_eq(p.level[0], S("INBOX")))
 		return store_commit(s, rename_run, &job, e);
-	struct uid_range all = {.first = 1, .last = UINT32_MAX};
-	const struct uidset uids = {&all, 1, 1};
+	AUTO(uidset_free) struct uidset uids = {0};
+	if (uidset_add_range(&uids, 1, UINT32_MAX) < 0)
+		return err_set(e, ERR_TEMP, "out of memory");
 	struct copy move = {
 		.account = account, .mailbox = MAILBOX_INBOX, .to_account = account, .uids = &uids};
 	if (mailbox_create(s, account, to, USE_NONE, &move.to_mailbox, NULL, e) < 0 ||

@@ -89,15 +89,18 @@ int account_tx_change(
 	struct buf ranges = BUF_INIT(CHANGE_ROW_RANGES + 16);
 	uint32_t last = 0;
 	int rc = 0;
-	for (uint32_t i = 0; uids && i < uids->n && rc == 0; i++) {
+	static const struct uidset none;
+	struct uidset_scan sc = uidset_scan_from(uids ? uids : &none, 1);
+	struct uid_range r;
+	while (rc == 0 && uidset_scan_next(&sc, &r)) {
 		if (ranges.n >= CHANGE_ROW_RANGES) {
 			rc = change_row(a, mailbox, kind, buf_slice(&ranges), e);
 			buf_reset(&ranges);
 			last = 0;
 		}
-		wire_put_var(&ranges, uids->ranges[i].first - last);
-		wire_put_var(&ranges, uids->ranges[i].last - uids->ranges[i].first);
-		last = uids->ranges[i].last;
+		wire_put_var(&ranges, r.first - last);
+		wire_put_var(&ranges, r.last - r.first);
+		last = r.last;
 	}
 	if (rc == 0 && ranges.failed)
 		rc = no_memory(e);
@@ -116,6 +119,18 @@ int account_tx_change_raw(
 		return -1;
 	store_tx_note(a->tx, a->id, mailbox, a->modseq);
 	return 0;
+}
+
+int account_tx_added(struct account_tx *a, uint32_t mailbox, uint32_t first, uint32_t last, err *e)
+{
+	struct buf range = BUF_INIT(16);
+
+	wire_put_var(&range, first);
+	wire_put_var(&range, last - first);
+	int rc = range.failed ? no_memory(e)
+			      : account_tx_change_raw(a, mailbox, CHANGE_ADDED, buf_slice(&range), e);
+	buf_free(&range);
+	return rc;
 }
 
 /* Seconds at which the change of that row was made; 0 for a row that cannot be read. */

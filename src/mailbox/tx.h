@@ -35,6 +35,8 @@ int account_tx_put(struct account_tx *a, slice key, err *e);
 /* A change row (or several, when there are many ranges) and its note. uids may be NULL. */
 int account_tx_change(
 	struct account_tx *a, uint32_t mailbox, enum change_kind kind, const struct uidset *uids, err *e);
+/* The same for UIDs that are new, without a gap. */
+int account_tx_added(struct account_tx *a, uint32_t mailbox, uint32_t first, uint32_t last, err *e);
 /* One with a payload of its own, below half a page (mailbox 0: of the account as a whole). */
 int account_tx_change_raw(
 	struct account_tx *a, uint32_t mailbox, enum change_kind kind, slice payload, err *e);

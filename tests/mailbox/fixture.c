@@ -257,10 +257,12 @@ struct uidset uids_of(const char *text)
 const char *set_text(struct fixture *f, const struct uidset *s)
 {
 	struct buf b = BUF_INIT(1 << 20);
-	for (uint32_t i = 0; i < s->n; i++) {
-		buf_addf(&b, "%s%u", i ? "," : "", s->ranges[i].first);
-		if (s->ranges[i].last != s->ranges[i].first)
-			buf_addf(&b, ":%u", s->ranges[i].last);
+	struct uidset_scan sc = uidset_scan_from(s, 1);
+	struct uid_range r;
+	while (uidset_scan_next(&sc, &r)) {
+		buf_addf(&b, "%s%u", b.n ? "," : "", r.first);
+		if (r.last != r.first)
+			buf_addf(&b, ":%u", r.last);
 	}
 	slice copy = arena_copy(f->arena, buf_slice(&b));
 	buf_free(&b);

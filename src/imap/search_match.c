@@ -150,7 +150,10 @@ static int part_contains(struct imap_item *item, const struct mail_part *part, s
 	return rc;
 }
 
-/* TEXT also looks at the header of the message itself; headers of messages inside belong to the body. */
+/*
+ * TEXT also looks at the header of the message itself; headers of messages inside belong to the body. File
+ * names may be in pieces there (RFC 2231): the summary has them whole.
+ */
 static int body_contains(struct imap_item *item, slice needle, bool with_header, err *e)
 {
 	struct mail_part part;
@@ -162,7 +165,7 @@ static int body_contains(struct imap_item *item, slice needle, bool with_header,
 		if (mail_summary_part(&item->summary, i, &part) < 0)
 			return err_set(e, ERR_CORRUPT, "a summary is damaged");
 		if (i > 0 || with_header)
-			rc = header_contains(item, &part, S(""), needle, e);
+			rc = contains(part.name, needle) ? 1 : header_contains(item, &part, S(""), needle, e);
 		if (rc == 0 && part.kind == MAIL_PART_TEXT)
 			rc = part_contains(item, &part, needle, e);
 	}

@@ -29,13 +29,35 @@ static const struct {
 	{SLICE_INIT("x-gbk"), "gb18030"},
 	{SLICE_INIT("cp936"), "gb18030"},
 	{SLICE_INIT("euc-cn"), "gb18030"},
+	{SLICE_INIT("gb_2312"), "gb18030"},
+	{SLICE_INIT("gb-2312"), "gb18030"},
+	{SLICE_INIT("csgb2312"), "gb18030"},
+	{SLICE_INIT("csgbk"), "gb18030"},
+	{SLICE_INIT("ms936"), "gb18030"},
+	{SLICE_INIT("windows-936"), "gb18030"},
+	{SLICE_INIT("gb-18030"), "gb18030"},
+	{SLICE_INIT("big5"), "big5-hkscs"},
+	{SLICE_INIT("big-5"), "big5-hkscs"},
+	{SLICE_INIT("csbig5"), "big5-hkscs"},
+	{SLICE_INIT("cn-big5"), "big5-hkscs"},
+	{SLICE_INIT("x-x-big5"), "big5-hkscs"},
+	{SLICE_INIT("x-big5"), "big5-hkscs"},
+	{SLICE_INIT("cp950"), "big5-hkscs"},
 	{SLICE_INIT("ks_c_5601-1987"), "windows-949"},
 	{SLICE_INIT("ks_c_5601-1989"), "windows-949"},
 	{SLICE_INIT("ksc5601"), "windows-949"},
 	{SLICE_INIT("euc-kr"), "windows-949"},
+	{SLICE_INIT("euckr"), "windows-949"},
+	{SLICE_INIT("cseuckr"), "windows-949"},
+	{SLICE_INIT("korean"), "windows-949"},
 	{SLICE_INIT("shift-jis"), "shift_jis"},
 	{SLICE_INIT("sjis"), "shift_jis"},
 	{SLICE_INIT("cp932"), "shift_jis"},
+	{SLICE_INIT("iso-2022-jp-ms"), "iso-2022-jp"},
+	{SLICE_INIT("cp50220"), "iso-2022-jp"},
+	{SLICE_INIT("cp50221"), "iso-2022-jp"},
+	{SLICE_INIT("win-1251"), "windows-1251"},
+	{SLICE_INIT("x-cp1251"), "windows-1251"},
 	{SLICE_INIT("unicode-1-1-utf-7"), "utf-7"},
 };
 
@@ -141,6 +163,79 @@ void mail_utf8_clean(struct buf *out, slice in)
 	buf_add(out, slice_skip(in, good));
 }
 
+/* ---- text of which nobody says what it is ---- */
+
+#define GUESS_MAX 4096 /* bytes looked at */
+
+static uint8_t byte_at(slice s, size_t i)
+{
+	return (uint8_t)s.p[i];
+}
+
+/* Length of the GB18030 character at i, whose first byte is not ASCII. 0: none; cut by the end: what is left.
+ */
+static size_t gb_length(slice s, size_t i)
+{
+	uint8_t a = byte_at(s, i), b = i + 1 < s.n ? byte_at(s, i + 1) : 0;
+
+	if (a == 0x80 || a == 0xFF)
+		return 0;
+	if (i + 1 == s.n)
+		return 1;
+	if (b >= '0' && b <= '9') {
+		bool good = (i + 2 >= s.n || byte_at(s, i + 2) > 0x80) &&
+			    (i + 3 >= s.n || ascii_is_digit(s.p[i + 3]));
+		return good ? (s.n - i < 4 ? s.n - i : 4) : 0;
+	}
+	return b >= 0x40 && b != 0x7F && b != 0xFF ? 2 : 0;
+}
+
+/*
+ * Whether 8-bit text that is not UTF-8 reads like Chinese in GB2312 and its supersets. Every high byte must
+ * belong to a character, and most characters to the 3,755 most frequent ones or the punctuation: in western
+ * text high bytes are rarely two together and then of other rows, and Russian words have an odd letter half
+ * of the time and only bytes from 0xC0 up.
+ */
+static bool reads_as_chinese(slice s)
+{
+	size_t pairs = 0, common = 0, low = 0;
+
+	s = slice_sub(s, 0, GUESS_MAX);
+	for (size_t i = 0, n; i < s.n; i += n) {
+		uint8_t a = byte_at(s, i);
+
+		n = 1;
+		if (a < 0x80)
+			continue;
+		n = gb_length(s, i);
+		if (n == 0)
+			return false;
+		if (n < 2)
+			break;
+		uint8_t b = byte_at(s, i + 1);
+		pairs++;
+		common += n == 2 && b >= 0xA1 && ((a >= 0xB0 && a <= 0xD7) || a == 0xA1 || a == 0xA3);
+		low += a < 0xC0 || b < 0xC0;
+	}
+	return pairs >= 2 && common * 4 >= pairs * 3 && (pairs < 3 || low > 0);
+}
+
+/* Japanese mail of old has ISO-2022-JP in its header as it is. */
+static bool reads_as_japanese(slice s)
+{
+	return slice_find(s, S("\x1b$")) >= 0;
+}
+
+static void guess(struct buf *out, slice in)
+{
+	if (ascii_only(in) && reads_as_japanese(in) && convert(out, "iso-2022-jp", in))
+		return;
+	if (utf8_valid(in))
+		buf_add(out, in);
+	else if (!convert(out, reads_as_chinese(in) ? "gb18030" : "windows-1252", in))
+		mail_utf8_clean(out, in);
+}
+
 bool mail_charset_to_utf8(struct buf *out, slice charset, slice in)
 {
 	char name[NAME_MAX_LEN + 1];
@@ -148,7 +243,8 @@ bool mail_charset_to_utf8(struct buf *out, slice charset, slice in)
 		return true;
 	bool ascii = ascii_only(in);
 	charset = slice_trim(charset);
-	if (ascii && ascii_compatible(charset)) {
+	bool plain = charset.n == 0 || slice_ieq(charset, S("us-ascii")) || slice_ieq(charset, S("ascii"));
+	if (ascii && ascii_compatible(charset) && !(plain && reads_as_japanese(in))) {
 		buf_add(out, in);
 		return true;
 	}
@@ -156,12 +252,8 @@ bool mail_charset_to_utf8(struct buf *out, slice charset, slice in)
 		mail_utf8_clean(out, in);
 		return true;
 	}
-	bool plain = charset.n == 0 || slice_ieq(charset, S("us-ascii")) || slice_ieq(charset, S("ascii"));
 	if (!plain && icu_name(charset, name) && convert(out, name, in))
 		return true;
-	if (utf8_valid(in))
-		buf_add(out, in);
-	else if (!convert(out, "windows-1252", in))
-		mail_utf8_clean(out, in);
+	guess(out, in);
 	return plain || ascii;
 }

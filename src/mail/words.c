@@ -17,6 +17,39 @@ struct words {
 	bool no_more; /* no "?=" follows: looking for one again would cost square time */
 };
 
+static bool is_hex(char c)
+{
+	c = ascii_lower(c);
+	return ascii_is_digit(c) || (c >= 'a' && c <= 'f');
+}
+
+/*
+ * Where the word's text ends, -1: nowhere. A question mark in it should have been encoded, and often is not:
+ * "what?=20now?=" goes on behind the first "?=", as long as nothing there looks like another word.
+ */
+static ptrdiff_t find_end(slice text, bool q)
+{
+	ptrdiff_t end = slice_find(text, S("?="));
+	size_t at = (size_t)end + 2;
+
+	if (end < 0 || !q || at + 2 > text.n || !is_hex(text.p[at]) || !is_hex(text.p[at + 1]))
+		return end;
+	while (at < text.n && !(mail_char(text.p[at]) & CH_BLANK) && text.p[at] != '?')
+		at++;
+	bool more = at + 1 < text.n && text.p[at] == '?' && text.p[at + 1] == '=' && text.p[at - 1] != '=';
+	return more ? (ptrdiff_t)at : end;
+}
+
+/* A word without its "?=", as the last thing of a field that was cut. */
+static bool is_rest(slice text)
+{
+	for (size_t i = 0; i < text.n; i++) {
+		if (mail_char(text.p[i]) & CH_BLANK)
+			return false;
+	}
+	return text.n > 0;
+}
+
 /* The encoded word that begins at i ("=?"). */
 static bool find_word(struct words *w, slice s, size_t i, struct word *ret)
 {
@@ -30,16 +63,17 @@ static bool find_word(struct words *w, slice s, size_t i, struct word *ret)
 	if (encoding != 'q' && encoding != 'b')
 		return false;
 	slice text = slice_skip(rest, n + 3);
-	ptrdiff_t end = slice_find(text, S("?="));
+	ptrdiff_t end = find_end(text, encoding == 'q');
 	if (end < 0) {
 		w->no_more = true;
-		return false;
+		if (!is_rest(text))
+			return false;
 	}
 	ptrdiff_t star = slice_find_c(slice_sub(rest, 0, n), '*'); /* RFC 2231 5: charset*language */
 	ret->charset = slice_sub(rest, 0, star > 0 ? (size_t)star : n);
-	ret->text = slice_sub(text, 0, (size_t)end);
+	ret->text = end < 0 ? text : slice_sub(text, 0, (size_t)end);
 	ret->q = encoding == 'q';
-	ret->end = i + 2 + n + 3 + (size_t)end + 2;
+	ret->end = end < 0 ? s.n : i + 2 + n + 3 + (size_t)end + 2;
 	return true;
 }
 
@@ -118,7 +152,7 @@ void mail_words_decode(struct buf *out, slice in)
 
 slice mail_words_decoded(struct arena *a, slice in)
 {
-	if (ascii_only(in) && slice_find(in, S("=?")) < 0)
+	if (ascii_only(in) && slice_find(in, S("=?")) < 0 && slice_find_c(in, '\x1b') < 0)
 		return in;
 	struct buf out = BUF_INIT(LIMIT_MAIL_FIELD * 3);
 	mail_words_decode(&out, in);

@@ -122,6 +122,29 @@ static void test_charsets(void **state)
 		{"x-no-such-charset", "\xc3\xb6", "\xc3\xb6"},
 		{"x-no-such-charset", "\xf6", "\xc3\xb6"},
 		{"../../etc/passwd", "\xf6", "\xc3\xb6"},
+		{"big5", "\xa1\x45\xc6\xe7", "\xe2\x80\xa7\xe3\x81\x81"},
+		{"csGB2312", "\x81\x40", "\xe4\xb8\x82"},
+		{"iso-2022-jp", "\x1b(I1\x1b(B", "\xef\xbd\xb1"},
+		/* unlabelled: Chinese */
+		{"", "\xd6\xd0\xce\xc4", "\xe4\xb8\xad\xe6\x96\x87"},
+		{"us-ascii", "Re: \xb8\xb6\xbf\xee\xcd\xa8\xd6\xaa",
+			"Re: \xe4\xbb\x98\xe6\xac\xbe\xe9\x80\x9a\xe7\x9f\xa5"},
+		{"x-none", "\xbb\xe1\xd2\xe9\xa3\xac\xc9\xcf\xce\xe7",
+			"\xe4\xbc\x9a\xe8\xae\xae\xef\xbc\x8c\xe4\xb8\x8a\xe5\x8d\x88"},
+		{"", "\xd6\xd0\xce\xc4\xd6", "\xe4\xb8\xad\xe6\x96\x87\xef\xbf\xbd"}, /* cut */
+		/* western, though pairs of high bytes could be Chinese */
+		{"",
+			"Gr\xf6\xdf"
+			"e, \xc4nderung",
+			"Gr\xc3\xb6\xc3\x9f"
+			"e, \xc3\x84nderung"},
+		{"", "\xbf\xc9l qui\xe9n?", "\xc2\xbf\xc3\x89l qui\xc3\xa9n?"},
+		{"", "na\xefvet\xe9 \xe0 c\xf4t\xe9", "na\xc3\xafvet\xc3\xa9 \xc3\xa0 c\xc3\xb4t\xc3\xa9"},
+		{"", "\xc4\xd6\xdc", "\xc3\x84\xc3\x96\xc3\x9c"},
+		/* Russian words are not taken for Chinese */
+		{"", "\xd0\xd2\xc9\xd7\xc5\xd4", "\xc3\x90\xc3\x92\xc3\x89\xc3\x97\xc3\x85\xc3\x94"},
+		{"", "\x1b$B$3$s\x1b(B", "\xe3\x81\x93\xe3\x82\x93"},
+		{"", "a\x1b[0m", "a\x1b[0m"},
 		{"utf-8,swap", "\xf6", "\xc3\xb6"},
 	};
 	struct buf b = BUF_INIT(1024);
@@ -172,6 +195,14 @@ static void test_words(void **state)
 		{"a=?utf-8?q?b?=c", "abc"},
 		{"=?utf-8?x?b?=", "=?utf-8?x?b?="},
 		{"=?utf-8?q?b", "=?utf-8?q?b"},
+		{"x =?utf-8?q?=C3=B6b", "x \xc3\xb6"
+					"b"}, /* cut */
+		{"x =?utf-8?B?5L2g5a", "x \xe4\xbd\xa0\xef\xbf\xbd"},
+		{"=?utf-8?q?=C3=B6b and more", "=?utf-8?q?=C3=B6b and more"},
+		{"=?utf-8?q?what?=20now?=", "what? now"},
+		{"=?utf-8?q?what?=20 now", "what20 now"},
+		{"=?utf-8?q?a?=ABC=?utf-8?q?b?=", "aABCb"},
+		{"=?utf-8?Q?=?utf-8?Q?=C3=B6?=?=", "=?utf-8?Q?\xc3\xb6?="},
 		{"=?", "=?"},
 		{"=?=?utf-8?q?b?=", "=?b"},
 		{"=?utf-8?q?a b?=", "a b"},

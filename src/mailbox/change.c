@@ -19,6 +19,21 @@ bool change_range(struct change *c, uint32_t *ret_first, uint32_t *ret_last)
 	return true;
 }
 
+slice change_path(const struct change *c)
+{
+	return c->kind == CHANGE_REMOVED || c->kind == CHANGE_RENAMED ? c->ranges : (slice){0};
+}
+
+unsigned change_settings(const struct change *c)
+{
+	struct rd r = rd_of(c->ranges);
+	uint8_t settings = rd_u8(&r);
+
+	if (c->kind != CHANGE_SETTINGS)
+		return 0;
+	return r.bad ? CHANGE_SUBSCRIBED | CHANGE_USE | CHANGE_SELECT : settings;
+}
+
 int change_open(struct store_snap *snap, uint32_t account, uint32_t mailbox, uint64_t since,
 	struct change_scan *ret, err *e)
 {

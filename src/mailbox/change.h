@@ -10,10 +10,16 @@ enum change_kind {
 	CHANGE_FLAGS = 2,    /* UID ranges: flags or keywords changed */
 	CHANGE_EXPUNGED = 3, /* UID ranges: gone */
 	CHANGE_CREATED = 4,  /* the mailbox is new; no ranges, as below */
-	CHANGE_REMOVED = 5,  /* it is gone */
-	CHANGE_RENAMED = 6,  /* its path (and those of its children) changed */
-	CHANGE_SETTINGS = 7, /* subscription, special use, \Noselect */
+	CHANGE_REMOVED = 5,  /* it is gone: change_path */
+	CHANGE_RENAMED = 6,  /* its path (and those of its children) changed: change_path */
+	CHANGE_SETTINGS = 7, /* enum change_setting */
 	CHANGE_METADATA = 8, /* names and whose they are, in ranges: change_metadata of mailbox/metadata.h */
+};
+
+enum change_setting {
+	CHANGE_SUBSCRIBED = 1,
+	CHANGE_USE = 2,    /* special use */
+	CHANGE_SELECT = 4, /* a mailbox became a mere name (\Noselect) */
 };
 
 struct change {
@@ -27,6 +33,10 @@ struct change {
 
 /* Takes the next range off; ascending, disjoint. False at the end. */
 bool change_range(struct change *c, uint32_t *ret_first, uint32_t *ret_last);
+/* The path that was given up, of REMOVED and RENAMED; empty: not known (rows of older versions). */
+slice change_path(const struct change *c);
+/* What of enum change_setting changed; all, where that is not known. */
+unsigned change_settings(const struct change *c);
 
 struct change_scan {
 	struct store_scan scan;

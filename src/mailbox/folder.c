@@ -128,7 +128,7 @@ int folder_tx_defaults(struct account_tx *a, err *e)
 
 struct folder_job {
 	uint32_t account;
-	slice path, to;
+	slice path, to; /* create: `to` is the path whose messages it takes over */
 	enum mailbox_use use;
 	bool on;
 	uint32_t id, uidvalidity; /* results */
@@ -140,7 +140,8 @@ static int create_run(struct store_tx *tx, void *arg, err *e)
 	struct folder_job *job = arg;
 	AUTO(account_tx_free) struct account_tx a = {0};
 	if (account_tx_open(tx, job->account, &a, e) < 0 ||
-		folder_tx_create(&a, job->path, job->use, false, &job->id, &job->uidvalidity, e) < 0)
+		folder_tx_create(&a, job->path, job->use, false, &job->id, &job->uidvalidity, e) < 0 ||
+		(job->to.n && account_tx_change_raw(&a, job->id, CHANGE_RENAMED, job->to, e) < 0))
 		return -1;
 	return account_tx_close(&a, e);
 }
@@ -183,11 +184,21 @@ static int del_name(struct mailbox_tx *m, err *e)
 	return store_tx_del(m->a->tx, KEY_SLICE(k), e);
 }
 
+/* A change row that keeps the path the mailbox has until then. */
+static int give_up_path(struct mailbox_tx *m, enum change_kind kind, err *e)
+{
+	slice path;
+	if (folder_path_of(view_tx(m->a->tx), &m->row, store_tx_scratch(m->a->tx), &path, e) < 0)
+		return -1;
+	return account_tx_change_raw(m->a, m->row.id, kind, path, e);
+}
+
 /* Its name goes at once, and what it holds in steps. */
 static int remove_row(struct mailbox_tx *m, err *e)
 {
 	struct account_tx *a = m->a;
-	if (del_name(m, e) < 0 || metadata_tx_drop(a, m->row.id, e) < 0)
+	if (give_up_path(m, CHANGE_REMOVED, e) < 0 || del_name(m, e) < 0 ||
+		metadata_tx_drop(a, m->row.id, e) < 0)
 		return -1;
 	a->row.mailboxes -= a->row.mailboxes > 0;
 	a->row.removed_mailboxes++;
@@ -195,7 +206,7 @@ static int remove_row(struct mailbox_tx *m, err *e)
 	m->row.removed = true;
 	m->row.highest_modseq = account_tx_modseq(a);
 	m->dirty = true;
-	return mailbox_tx_close(m, e) < 0 ? -1 : account_tx_change(a, m->row.id, CHANGE_REMOVED, NULL, e);
+	return mailbox_tx_close(m, e);
 }
 
 /* What stood only for children goes with the last of them; a subscription keeps its name. */
@@ -226,7 +237,7 @@ static int keep_name(struct mailbox_tx *m, err *e)
 	m->row.highest_modseq = account_tx_modseq(a);
 	m->dirty = true;
 	a->row.removed_mailboxes++;
-	return mailbox_tx_close(m, e) < 0 ? -1 : account_tx_change(a, m->row.id, CHANGE_SETTINGS, NULL, e);
+	return mailbox_tx_close(m, e) < 0 ? -1 : account_tx_settings(a, m->row.id, CHANGE_SELECT, e);
 }
 
 static int delete_run(struct store_tx *tx, void *arg, err *e)
@@ -420,14 +431,14 @@ static int rename_run(struct store_tx *tx, void *arg, err *e)
 		return -1;
 	if (to.n + below > LIMIT_MAILBOX_DEPTH)
 		return err_set(e, ERR_LIMIT, "mailboxes lie at most %d levels deep", LIMIT_MAILBOX_DEPTH);
-	if (make_parents(&a, &to, &parent, e) < 0 || del_name(m, e) < 0)
+	if (make_parents(&a, &to, &parent, e) < 0 || give_up_path(m, CHANGE_RENAMED, e) < 0 ||
+		del_name(m, e) < 0)
 		return -1;
 	old_parent = m->row.parent;
 	m->row.parent = parent;
 	m->row.name = to.level[to.n - 1];
 	m->dirty = true;
 	if (put_name(&a, parent, m->row.name, m->row.id, e) < 0 || mailbox_tx_close(m, e) < 0 ||
-		account_tx_change(&a, m->row.id, CHANGE_RENAMED, NULL, e) < 0 ||
 		remove_empty_parents(&a, old_parent, e) < 0)
 		return -1;
 	return account_tx_close(&a, e);
@@ -446,8 +457,11 @@ int mailbox_rename(struct store *s, uint32_t account, slice from, slice to, err 
 		return err_set(e, ERR_TEMP, "out of memory");
 	struct copy move = {
 		.account = account, .mailbox = MAILBOX_INBOX, .to_account = account, .uids = &uids};
-	if (mailbox_create(s, account, to, USE_NONE, &move.to_mailbox, NULL, e) < 0 ||
-		mailbox_metadata_copy(s, account, MAILBOX_INBOX, move.to_mailbox, e) < 0)
+	struct folder_job heir = {.account = account, .path = to, .to = S("INBOX")};
+	if (store_commit(s, create_run, &heir, e) < 0)
+		return -1;
+	move.to_mailbox = heir.id;
+	if (mailbox_metadata_copy(s, account, MAILBOX_INBOX, move.to_mailbox, e) < 0)
 		return -1;
 	int rc = mailbox_move(s, &move, e);
 	uidset_free(&move.ret_source);
@@ -460,7 +474,7 @@ int mailbox_rename(struct store *s, uint32_t account, slice from, slice to, err 
 static int settings_close(struct account_tx *a, struct mailbox_tx *m, err *e)
 {
 	m->dirty = true;
-	if (mailbox_tx_close(m, e) < 0 || account_tx_change(a, m->row.id, CHANGE_SETTINGS, NULL, e) < 0)
+	if (mailbox_tx_close(m, e) < 0 || account_tx_settings(a, m->row.id, CHANGE_USE, e) < 0)
 		return -1;
 	return account_tx_close(a, e);
 }
@@ -477,7 +491,7 @@ static int subscribe_run(struct store_tx *tx, void *arg, err *e)
 		return 0;
 	m->row.subscribed = job->on;
 	m->dirty = true;
-	if (mailbox_tx_close(m, e) < 0 || account_tx_change(&a, m->row.id, CHANGE_SETTINGS, NULL, e) < 0 ||
+	if (mailbox_tx_close(m, e) < 0 || account_tx_settings(&a, m->row.id, CHANGE_SUBSCRIBED, e) < 0 ||
 		remove_empty_parents(&a, m->row.id, e) < 0)
 		return -1;
 	return account_tx_close(&a, e);

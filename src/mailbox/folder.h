@@ -18,5 +18,7 @@ int folder_find(struct view v, uint32_t account, const struct folder_path *path,
 	unsigned *ret_known, err *e);
 /* The row, also of a removed one. 1, 0, -1. */
 int folder_get(struct view v, uint32_t account, uint32_t mailbox, struct mailbox_row *ret, err *e);
+/* The path of a mailbox in sight, by its row; in the arena. 0, -1 (ERR_LIMIT: the arena is full). */
+int folder_path_of(struct view v, const struct mailbox_row *row, struct arena *a, slice *ret, err *e);
 /* Any child in sight: 1, 0, -1. */
 int folder_has_children(struct view v, uint32_t account, uint32_t mailbox, err *e);

@@ -144,3 +144,76 @@ int mailbox_list(struct store_snap *snap, uint32_t account, struct arena *a, str
 	*ret_n = done;
 	return 0;
 }
+
+/* ---- one of them ---- */
+
+/* Adds the ids of a mailbox's children; stops at one that is a mailbox. 1 it met one, 0, -1. */
+static int push_children(
+	struct store_snap *snap, uint32_t account, uint32_t id, uint32_t *stack, size_t *n, err *e)
+{
+	struct key_name prefix;
+	struct store_scan sc;
+	struct mailbox_row row;
+	slice k, v;
+
+	key_name(&prefix, account, id, (slice){0});
+	if (store_scan_open(snap, KEY_SLICE(prefix), &sc, e) < 0)
+		return -1;
+	int rc = store_scan_seek(&sc, KEY_SLICE(prefix), &k, &v, e), met = 0;
+	for (; rc == 1 && met == 0 && *n < LIMIT_MAILBOXES; rc = store_scan_next(&sc, &k, &v, e)) {
+		uint32_t child;
+
+		if (row_id_get(v, &child, e) < 0 ||
+			folder_get(view_snap(snap), account, child, &row, e) < 0) {
+			rc = -1;
+			break;
+		}
+		met = !row.noselect;
+		stack[(*n)++] = child;
+	}
+	store_scan_close(&sc);
+	return rc < 0 ? -1 : met;
+}
+
+/* Whether anything below is a mailbox: mere subscriptions do not count. 1, 0, -1. */
+static int has_mailboxes_below(struct store_snap *snap, uint32_t account, uint32_t id, err *e)
+{
+	int rc = folder_has_children(view_snap(snap), account, id, e);
+
+	if (rc <= 0)
+		return rc;
+	uint32_t *stack = calloc(LIMIT_MAILBOXES, sizeof *stack);
+	if (!stack)
+		return err_set(e, ERR_TEMP, "no memory");
+	size_t n = 0;
+	rc = push_children(snap, account, id, stack, &n, e);
+	while (rc == 0 && n > 0) {
+		id = stack[--n];
+		rc = push_children(snap, account, id, stack, &n, e);
+	}
+	free(stack);
+	return rc;
+}
+
+int mailbox_item_get(struct store_snap *snap, uint32_t account, uint32_t mailbox, struct arena *a,
+	struct mailbox_item *ret, err *e)
+{
+	struct mailbox_item x = {0};
+	int rc = mailbox_get(snap, account, mailbox, &x.row, e);
+
+	if (rc <= 0)
+		return rc;
+	if (folder_path_of(view_snap(snap), &x.row, a, &x.path, e) < 0)
+		return -1;
+	rc = has_mailboxes_below(snap, account, mailbox, e);
+	if (rc < 0)
+		return -1;
+	x.has_children = rc > 0;
+	x.absent = x.row.noselect && !x.has_children;
+	for (size_t i = 0; i < x.path.n; i++)
+		x.depth = (uint16_t)(x.depth + (x.path.p[i] == MAILBOX_SEPARATOR));
+	x.row.name = slice_skip(x.path, x.path.n - x.row.name.n);
+	x.row.keywords = x.row.keywords.n ? arena_copy(a, x.row.keywords) : (slice){0};
+	*ret = x;
+	return 1;
+}

@@ -90,6 +90,33 @@ int folder_get(struct view v, uint32_t account, uint32_t mailbox, struct mailbox
 	return row_mailbox_get(value, account, mailbox, ret, e) < 0 ? -1 : 1;
 }
 
+int folder_path_of(struct view v, const struct mailbox_row *row, struct arena *a, slice *ret, err *e)
+{
+	slice level[LIMIT_MAILBOX_DEPTH];
+	size_t n = 0, bytes = 0;
+	struct mailbox_row at = *row;
+
+	for (;;) {
+		level[n++] = at.name;
+		bytes += at.name.n + 1;
+		if (at.parent == 0)
+			break;
+		int rc = n < COUNT_OF(level) ? folder_get(v, row->account, at.parent, &at, e) : 0;
+		if (rc <= 0)
+			return rc < 0 ? -1 : err_set(e, ERR_CORRUPT, "mailbox %u has no parent", row->id);
+	}
+	char *p = arena_new_n(a, char, bytes);
+	if (!p)
+		return err_set(e, ERR_LIMIT, "no room for the path of a mailbox");
+	*ret = slice_make(p, bytes - 1);
+	while (n-- > 0) {
+		memcpy(p, level[n].p, level[n].n);
+		p += level[n].n;
+		*p++ = n > 0 ? MAILBOX_SEPARATOR : 0;
+	}
+	return 0;
+}
+
 int folder_has_children(struct view v, uint32_t account, uint32_t mailbox, err *e)
 {
 	struct key_name prefix, child;

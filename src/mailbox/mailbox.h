@@ -95,6 +95,10 @@ struct mailbox_item {
 int mailbox_list(struct store_snap *snap, uint32_t account, struct arena *a, struct mailbox_item **ret,
 	size_t *ret_n, err *e);
 
+/* One of them, as the list shows it; in the arena. 1, 0 there is none of that id, -1. */
+int mailbox_item_get(struct store_snap *snap, uint32_t account, uint32_t mailbox, struct arena *a,
+	struct mailbox_item *ret, err *e);
+
 /* ---- its messages ---- */
 
 /* Adds all UIDs > after_uid to the set. 0 or -1. 1,000,000 messages take a few milliseconds. */

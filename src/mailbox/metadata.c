@@ -278,7 +278,7 @@ static int set_use(struct mailbox_tx *m, enum mailbox_use use, err *e)
 		return err_set(e, ERR_DENIED, "a mere name has no special use");
 	m->row.use = use;
 	m->dirty = true;
-	return mailbox_tx_close(m, e) < 0 ? -1 : account_tx_change(m->a, m->row.id, CHANGE_SETTINGS, NULL, e);
+	return mailbox_tx_close(m, e) < 0 ? -1 : account_tx_settings(m->a, m->row.id, CHANGE_USE, e);
 }
 
 static int set_run(struct store_tx *tx, void *arg, err *e)

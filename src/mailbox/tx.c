@@ -133,6 +133,12 @@ int account_tx_added(struct account_tx *a, uint32_t mailbox, uint32_t first, uin
 	return rc;
 }
 
+int account_tx_settings(struct account_tx *a, uint32_t mailbox, enum change_setting what, err *e)
+{
+	const char byte = (char)what;
+	return account_tx_change_raw(a, mailbox, CHANGE_SETTINGS, slice_make(&byte, 1), e);
+}
+
 /* Seconds at which the change of that row was made; 0 for a row that cannot be read. */
 static int64_t change_time(slice row)
 {

@@ -40,6 +40,8 @@ int account_tx_added(struct account_tx *a, uint32_t mailbox, uint32_t first, uin
 /* One with a payload of its own, below half a page (mailbox 0: of the account as a whole). */
 int account_tx_change_raw(
 	struct account_tx *a, uint32_t mailbox, enum change_kind kind, slice payload, err *e);
+/* CHANGE_SETTINGS. */
+int account_tx_settings(struct account_tx *a, uint32_t mailbox, enum change_setting what, err *e);
 /* ERR_QUOTA when so many more bytes do not fit. */
 int account_tx_room(const struct account_tx *a, uint64_t bytes, err *e);
 

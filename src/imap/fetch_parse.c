@@ -281,7 +281,9 @@ unsigned imap_fetch_needs(const struct fetch *f)
 {
 	unsigned needs = 0;
 
-	if (f->items & (FETCH_ENVELOPE | FETCH_BODY | FETCH_BODYSTRUCTURE | FETCH_PREVIEW))
+	if (f->items & FETCH_ENVELOPE)
+		needs |= f->sections ? IMAP_NEED_SUMMARY : IMAP_NEED_FRONT;
+	if (f->items & (FETCH_BODY | FETCH_BODYSTRUCTURE | FETCH_PREVIEW))
 		needs |= IMAP_NEED_SUMMARY;
 	if (f->items & FETCH_INTERNALDATE)
 		needs |= IMAP_NEED_MESSAGE;

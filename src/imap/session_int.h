@@ -179,7 +179,13 @@ void imap_progress(struct imap_session *s, uint32_t done, uint32_t total);
 
 /* ---- walks ---- */
 
-enum imap_need { IMAP_NEED_MESSAGE = 1, IMAP_NEED_SUMMARY = 2, IMAP_NEED_BLOB = 4, IMAP_NEED_SAVED = 8 };
+enum imap_need {
+	IMAP_NEED_MESSAGE = 1,
+	IMAP_NEED_SUMMARY = 2,
+	IMAP_NEED_BLOB = 4,
+	IMAP_NEED_SAVED = 8,
+	IMAP_NEED_FRONT = 16, /* of the summary only envelope, flags and size, and only in `now` */
+};
 
 struct imap_item {
 	struct mailbox_entry entry;

@@ -42,11 +42,27 @@ static int64_t saved(const struct imap_session *s, struct imap_item *item)
 	return 0;
 }
 
+static int load_summary(struct imap_walk *w, struct imap_item *item, bool whole, err *e)
+{
+	const struct imap_session *s = w->s;
+	slice record;
+	int rc;
+
+	if (!w->summaries_open && mailbox_summary_open(w->snap, s->box.account, &w->summaries, e) < 0)
+		return -1;
+	w->summaries_open = true;
+	if (whole) {
+		rc = mailbox_summary_at(&w->summaries, s->codec, item->entry.message, w->arena, &record, e);
+		return rc > 0 && mail_summary_open(record, &item->summary, e) < 0 ? -1 : rc;
+	}
+	rc = mailbox_summary_front_at(&w->summaries, s->codec, item->entry.message, w->arena, &record, e);
+	return rc > 0 && mail_summary_front_open(record, &item->summary, e) < 0 ? -1 : rc;
+}
+
 int imap_walk_load(struct imap_walk *w, struct imap_item *item, unsigned needs, err *e)
 {
 	struct imap_session *s = w->s;
 	struct store_snap *snap = w->snap;
-	slice record;
 	int rc;
 
 	if (needs & (IMAP_NEED_MESSAGE | IMAP_NEED_BLOB | IMAP_NEED_SAVED)) {
@@ -56,13 +72,8 @@ int imap_walk_load(struct imap_walk *w, struct imap_item *item, unsigned needs, 
 	}
 	if (needs & IMAP_NEED_SAVED)
 		item->saved_us = saved(s, item);
-	if (needs & IMAP_NEED_SUMMARY) {
-		if (!w->summaries_open && mailbox_summary_open(snap, s->box.account, &w->summaries, e) < 0)
-			return -1;
-		w->summaries_open = true;
-		rc = mailbox_summary_at(&w->summaries, s->codec, item->entry.message, w->arena, &record, e);
-		if (rc > 0 && mail_summary_open(record, &item->summary, e) < 0)
-			rc = -1;
+	if (needs & (IMAP_NEED_SUMMARY | IMAP_NEED_FRONT)) {
+		rc = load_summary(w, item, needs & IMAP_NEED_SUMMARY, e);
 		if (rc <= 0)
 			return rc;
 	}

@@ -28,6 +28,27 @@ int mail_summary_open(slice record, struct mail_summary *ret, err *e)
 	return 0;
 }
 
+size_t mail_summary_front(slice record)
+{
+	if (record.n < SUMMARY_HEAD || record.p[0] != SUMMARY_VERSION)
+		return 0;
+	uint32_t envelope = be32_get(record.p + 12);
+	return envelope <= record.n - SUMMARY_HEAD ? SUMMARY_HEAD + (size_t)envelope : 0;
+}
+
+int mail_summary_front_open(slice front, struct mail_summary *ret, err *e)
+{
+	size_t n = mail_summary_front(front);
+	if (n == 0)
+		return err_set(e, ERR_CORRUPT, "damaged message summary");
+	*ret = (struct mail_summary){
+		.flags = be32_get(front.p + 4),
+		.size = be32_get(front.p + 8),
+		.envelope = slice_make(front.p + SUMMARY_HEAD, n - SUMMARY_HEAD),
+	};
+	return 0;
+}
+
 struct row { /* a part's row: what is not in struct mail_part */
 	struct mail_part part;
 	uint16_t envelope;

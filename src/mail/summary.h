@@ -58,6 +58,13 @@ struct mail_part {
 /* Opens a record in constant time: version and section bounds are checked. -1: ERR_CORRUPT. */
 int mail_summary_open(slice record, struct mail_summary *ret, err *e);
 
+/*
+ * The front of a record: its first bytes up to and with the ENVELOPE reply. front: how many they are, 0 for
+ * what is no record; front_open: opens a record of which only these are there, envelope, flags and size.
+ */
+size_t mail_summary_front(slice record);
+int mail_summary_front_open(slice front, struct mail_summary *ret, err *e);
+
 /* Full check of a record from a less trusted role: every offset against the message's length, the tree's
  * links, every text's form. What passes makes no function here read past its bounds and no reply break the
  * protocol. */

@@ -163,4 +163,10 @@ int mailbox_summary_open(
 	struct store_snap *snap, uint32_t account, struct mailbox_summary_scan *ret, err *e); /* 0 or -1 */
 int mailbox_summary_at(struct mailbox_summary_scan *sc, struct mailbox_codec *c, uint64_t message,
 	struct arena *a, slice *ret, err *e); /* 1, 0, -1 */
+/*
+ * Only what mail_summary_front_open looks at, which is quicker; as it is stored, in the snapshot (or in the
+ * arena, where the row has no front of its own).
+ */
+int mailbox_summary_front_at(struct mailbox_summary_scan *sc, struct mailbox_codec *c, uint64_t message,
+	struct arena *a, slice *ret, err *e); /* 1, 0, -1 */
 void mailbox_summary_close(struct mailbox_summary_scan *sc);

@@ -1,5 +1,6 @@
 /* Messages inside an intent: rows, places, blobs, and the summary's packing. */
 #include "limits.h"
+#include "mail/summary.h"
 #include "mailbox/keys.h"
 #include "mailbox/row.h"
 #include "mailbox/tx.h"
@@ -9,6 +10,8 @@
 enum {
 	PACK_PLAIN = 0,
 	PACK_ZSTD = 1,
+	PACK_FRONT = 2,  /* u16 length of the front, the front plain, then the rest, packed with it for
+			    dictionary */
 	PACK_LEVEL = -1, /* no Huffman tables: a sixth larger than level 1, unpacked four times as fast */
 	PACK_MIN = 128,  /* below this zstd's frame eats the gain */
 };
@@ -43,10 +46,35 @@ void mailbox_codec_free(struct mailbox_codec *c)
 	free(c);
 }
 
+/* With the front as it is: what FETCH asks for of every message lies there, and is sent from the map. */
+static bool pack_with_front(struct mailbox_codec *c, slice plain, struct buf *buf)
+{
+	slice front = slice_sub(plain, 0, mail_summary_front(plain));
+	slice rest = slice_skip(plain, front.n);
+	size_t bound = ZSTD_compressBound(rest.n);
+	if (front.n == 0 || front.n > UINT16_MAX || rest.n < PACK_MIN)
+		return false;
+	buf_reset(buf);
+	wire_put_u8(buf, ROW_VERSION);
+	wire_put_u8(buf, PACK_FRONT);
+	wire_put_u16(buf, (uint16_t)front.n);
+	wire_put_raw(buf, front);
+	char *room = buf_room(buf, bound);
+	size_t n = room ? ZSTD_compress_usingDict(
+				  c->c, room, bound, rest.p, rest.n, front.p, front.n, PACK_LEVEL)
+			: 0;
+	if (!room || ZSTD_isError(n) || n >= rest.n)
+		return false;
+	buf_grow(buf, n);
+	return true;
+}
+
 int mailbox_codec_pack(struct mailbox_codec *c, slice plain, struct buf *buf, err *e)
 {
 	if (plain.n > LIMIT_SUMMARY)
 		return err_set(e, ERR_LIMIT, "a message summary of %zu bytes", plain.n);
+	if (pack_with_front(c, plain, buf))
+		return 0;
 	buf_reset(buf);
 	wire_put_u8(buf, ROW_VERSION);
 	wire_put_u8(buf, PACK_PLAIN);
@@ -66,30 +94,48 @@ int mailbox_codec_pack(struct mailbox_codec *c, slice plain, struct buf *buf, er
 	return buf->failed ? err_set(e, ERR_TEMP, "out of memory") : 0;
 }
 
+struct packed {
+	uint8_t pack;
+	slice front, body;
+};
+
+static int open_packed(uint64_t message, slice stored, struct packed *ret, err *e)
+{
+	struct rd r = rd_of(stored);
+	uint8_t version = rd_u8(&r);
+	ret->pack = rd_u8(&r);
+	ret->front = rd_raw(&r, ret->pack == PACK_FRONT ? rd_u16(&r) : 0);
+	ret->body = slice_make(r.p, r.n);
+	if (r.bad || version != ROW_VERSION || ret->pack > PACK_FRONT)
+		return err_set(e, ERR_CORRUPT, "summary %llu does not decode", (unsigned long long)message);
+	return 0;
+}
+
 static int unpack(
 	struct mailbox_codec *c, uint64_t message, slice stored, struct arena *a, slice *ret, err *e)
 {
-	struct rd r = rd_of(stored);
-	uint8_t version = rd_u8(&r), pack = rd_u8(&r);
-	slice body = slice_make(r.p, r.n);
-	if (r.bad || version != ROW_VERSION || pack > PACK_ZSTD)
-		return err_set(e, ERR_CORRUPT, "summary %llu does not decode", (unsigned long long)message);
-	if (pack == PACK_PLAIN) {
-		slice copy = arena_copy(a, body);
+	struct packed in;
+	if (open_packed(message, stored, &in, e) < 0)
+		return -1;
+	if (in.pack == PACK_PLAIN) {
+		slice copy = arena_copy(a, in.body);
 		if (!copy.p)
 			return err_set(e, ERR_LIMIT, "no room for a message summary");
 		*ret = copy;
 		return 1;
 	}
-	unsigned long long n = ZSTD_getFrameContentSize(body.p, body.n);
-	if (n > LIMIT_SUMMARY)
+	unsigned long long n = ZSTD_getFrameContentSize(in.body.p, in.body.n);
+	if (n > LIMIT_SUMMARY - in.front.n)
 		return err_set(e, ERR_CORRUPT, "summary %llu does not decode", (unsigned long long)message);
-	char *plain = arena_alloc(a, (size_t)n + 1, 1, 8);
+	char *plain = arena_alloc(a, in.front.n + (size_t)n + 1, 1, 8);
 	if (!plain)
 		return err_set(e, ERR_LIMIT, "no room for a message summary");
-	if (ZSTD_decompressDCtx(c->d, plain, (size_t)n, body.p, body.n) != n)
+	if (in.front.n)
+		memcpy(plain, in.front.p, in.front.n);
+	if (ZSTD_decompress_usingDict(
+		    c->d, plain + in.front.n, (size_t)n, in.body.p, in.body.n, plain, in.front.n) != n)
 		return err_set(e, ERR_CORRUPT, "summary %llu does not decode", (unsigned long long)message);
-	*ret = slice_make(plain, (size_t)n);
+	*ret = slice_make(plain, in.front.n + (size_t)n);
 	return 1;
 }
 
@@ -114,21 +160,43 @@ int mailbox_summary_open(struct store_snap *snap, uint32_t account, struct mailb
 
 #define STEP_MAX 8 /* ids further on than this are sought, not stepped to */
 
+/* The row as it is stored. 1, 0, -1. */
+static int row_at(struct mailbox_summary_scan *sc, uint64_t message, slice *ret, err *e)
+{
+	struct key want = key_summary(sc->account, message);
+	slice k = {0};
+	int rc = 0;
+	if (sc->last && message > sc->last && message - sc->last <= STEP_MAX)
+		rc = store_scan_next(&sc->scan, &k, ret, e);
+	if (rc == 0 || (rc > 0 && !slice_eq(k, KEY_SLICE(want))))
+		rc = store_scan_seek(&sc->scan, KEY_SLICE(want), &k, ret, e);
+	bool there = rc > 0 && slice_eq(k, KEY_SLICE(want));
+	sc->last = there ? message : 0;
+	return rc < 0 ? -1 : there;
+}
+
 int mailbox_summary_at(struct mailbox_summary_scan *sc, struct mailbox_codec *c, uint64_t message,
 	struct arena *a, slice *ret, err *e)
 {
-	struct key want = key_summary(sc->account, message);
-	slice k = {0}, v;
-	int rc = 0;
-	if (sc->last && message > sc->last && message - sc->last <= STEP_MAX)
-		rc = store_scan_next(&sc->scan, &k, &v, e);
-	if (rc == 0 || (rc > 0 && !slice_eq(k, KEY_SLICE(want))))
-		rc = store_scan_seek(&sc->scan, KEY_SLICE(want), &k, &v, e);
-	bool there = rc > 0 && slice_eq(k, KEY_SLICE(want));
-	sc->last = there ? message : 0;
-	if (!there)
-		return rc < 0 ? -1 : 0;
-	return unpack(c, message, v, a, ret, e);
+	slice v;
+	int rc = row_at(sc, message, &v, e);
+	return rc <= 0 ? rc : unpack(c, message, v, a, ret, e);
+}
+
+int mailbox_summary_front_at(struct mailbox_summary_scan *sc, struct mailbox_codec *c, uint64_t message,
+	struct arena *a, slice *ret, err *e)
+{
+	struct packed in;
+	slice v;
+	int rc = row_at(sc, message, &v, e);
+	if (rc <= 0)
+		return rc;
+	if (open_packed(message, v, &in, e) < 0)
+		return -1;
+	if (in.pack != PACK_FRONT)
+		return unpack(c, message, v, a, ret, e);
+	*ret = in.front;
+	return 1;
 }
 
 void mailbox_summary_close(struct mailbox_summary_scan *sc)

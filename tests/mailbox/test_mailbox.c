@@ -1,6 +1,7 @@
 /* Folders, APPEND, STORE, COPY, MOVE, EXPUNGE, changes, quota, clearing away. */
 #include "base/clock.h"
 #include "limits.h"
+#include "mail/summary.h"
 #include "mailbox/fixture.h"
 #include <setjmp.h>
 #include <stdarg.h>
@@ -126,6 +127,43 @@ static void depth(struct fixture *f)
 	assert_non_null(strstr(paths(f, a), buf_slice(&b).p));
 	buf_addz(&b, "/more");
 	FAILS(mailbox_create(f->store, a, buf_slice(&b), USE_NONE, NULL, NULL, e), ERR_LIMIT);
+	buf_free(&b);
+}
+
+/* A real one: whole as it was, and its front alone. */
+static void summary_front(struct fixture *f)
+{
+	uint32_t a = make_account(f, "alice", "example.test");
+	struct buf b = BUF_INIT(LIMIT_SUMMARY);
+	struct mail_summary front, whole;
+	struct mailbox_summary_scan scan;
+	err why = {0};
+	slice text = S("From: A <a@example.org>\r\nTo: b@example.test, c@example.test\r\nSubject: a front\r\n"
+		       "Message-ID: <1@example.org>\r\nContent-Type: multipart/mixed; boundary=x\r\n\r\n"
+		       "--x\r\n\r\none\r\n--x\r\nContent-Type: text/html\r\n\r\ntwo\r\n--x--\r\n");
+	assert_int_equal(mail_summary_make(text, &b, &why), 0);
+	struct append_message m = {
+		.content = {.bytes = text, .size = (uint32_t)text.n}, .summary = buf_slice(&b)};
+	struct append ap = {.account = a, .mailbox = MAILBOX_INBOX, .messages = &m, .n = 1};
+	WORKS(mailbox_append(f->store, f->codec, &ap, e));
+	struct mailbox_entry entry = {.message = 0};
+	assert_true(read_entry(f, a, MAILBOX_INBOX, 1, &entry));
+	struct store_snap s = {0};
+	slice got;
+	assert_int_equal(store_snap_begin(f->store, &s, &why), 0);
+	assert_int_equal(mailbox_summary_open(&s, a, &scan, &why), 0);
+	assert_int_equal(mailbox_summary_front_at(&scan, f->codec, entry.message, f->arena, &got, &why), 1);
+	assert_true(got.n == mail_summary_front(buf_slice(&b)) && got.n < b.n);
+	assert_int_equal(mail_summary_front_open(got, &front, &why), 0);
+	assert_int_equal(mail_summary_front_open(slice_sub(got, 0, got.n - 1), &front, &why), -1);
+	assert_int_equal(mailbox_summary_at(&scan, f->codec, entry.message, f->arena, &got, &why), 1);
+	assert_true(slice_eq(got, buf_slice(&b)));
+	assert_int_equal(mail_summary_open(got, &whole, &why), 0);
+	assert_true(slice_eq(front.envelope, whole.envelope) && front.size == whole.size);
+	assert_int_equal(
+		mailbox_summary_front_at(&scan, f->codec, entry.message + 1, f->arena, &got, &why), 0);
+	mailbox_summary_close(&scan);
+	store_snap_end(&s);
 	buf_free(&b);
 }
 
@@ -664,6 +702,7 @@ EACH(depth)
 EACH(rename_inbox)
 EACH(append)
 EACH(summaries)
+EACH(summary_front)
 EACH(quota)
 EACH(flags)
 EACH(keywords_full)
@@ -684,6 +723,7 @@ int main(void)
 		cmocka_unit_test(rename_inbox_test),
 		cmocka_unit_test(append_test),
 		cmocka_unit_test(summaries_test),
+		cmocka_unit_test(summary_front_test),
 		cmocka_unit_test(quota_test),
 		cmocka_unit_test(flags_test),
 		cmocka_unit_test(keywords_full_test),

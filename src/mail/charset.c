@@ -113,6 +113,19 @@ static bool icu_name(slice charset, char z[static NAME_MAX_LEN + 1])
 	return ucnv_countAliases(z, &code) > 0 && U_SUCCESS(code);
 }
 
+/*
+ * To ICU an escape sequence behind which nothing comes but another one is suspicious. It is what two encoded
+ * words of ISO-2022-JP are when they are joined: nothing stands for it.
+ */
+static void substitute(const void *context, UConverterToUnicodeArgs *args, const char *units, int32_t n,
+	UConverterCallbackReason reason, UErrorCode *code)
+{
+	if (reason == UCNV_IRREGULAR)
+		*code = U_ZERO_ERROR;
+	else
+		UCNV_TO_U_CALLBACK_SUBSTITUTE(context, args, units, n, reason, code);
+}
+
 static bool convert(struct buf *out, const char *name, slice in)
 {
 	enum { PIVOT = 1024 };
@@ -123,6 +136,8 @@ static bool convert(struct buf *out, const char *name, slice in)
 	const char *src = in.p, *end = in.p + in.n;
 	size_t before = out->n;
 	bool first = true;
+	if (U_SUCCESS(code))
+		ucnv_setToUCallBack(from, substitute, NULL, NULL, NULL, &code);
 	if (U_SUCCESS(code)) {
 		do {
 			size_t want = (size_t)(end - src) * 3 / 2 + 64;

@@ -124,6 +124,7 @@ static void test_charsets(void **state)
 		{"../../etc/passwd", "\xf6", "\xc3\xb6"},
 		{"big5", "\xa1\x45\xc6\xe7", "\xe2\x80\xa7\xe3\x81\x81"},
 		{"csGB2312", "\x81\x40", "\xe4\xb8\x82"},
+		{"iso-2022-jp", "\x1b$BF|\x1b(B\x1b$BK\\\x1b(B", "\xe6\x97\xa5\xe6\x9c\xac"},
 		{"iso-2022-jp", "\x1b(I1\x1b(B", "\xef\xbd\xb1"},
 		/* unlabelled: Chinese */
 		{"", "\xd6\xd0\xce\xc4", "\xe4\xb8\xad\xe6\x96\x87"},

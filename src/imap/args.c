@@ -130,7 +130,7 @@ static bool take_literal(struct imap_args *a, slice *ret)
 		return imap_args_fail(a, "a binary literal is for the message of APPEND only");
 	if (memchr(a->part->literal.p, 0, a->part->literal.n))
 		return imap_args_fail(a, "a NUL in a literal");
-	*ret = a->part->literal;
+	*ret = a->part->literal.n ? a->part->literal : S(""); /* not NIL */
 	a->literal_taken = true;
 	settle(a);
 	return true;
@@ -200,6 +200,16 @@ bool imap_take_nstring(struct imap_args *a, slice *ret)
 	if (!slice_ieq(word, S("NIL")))
 		return imap_args_fail(a, "a string or NIL is missing");
 	*ret = (slice){NULL, 0};
+	return true;
+}
+
+bool imap_take_value(struct imap_args *a, slice *ret)
+{
+	if (!at_literal(a) || !a->part->binary)
+		return imap_take_nstring(a, ret);
+	*ret = a->part->literal.n ? a->part->literal : S("");
+	a->literal_taken = true;
+	settle(a);
 	return true;
 }
 

@@ -32,6 +32,7 @@ bool imap_take_word(struct imap_args *a,
 	slice *ret); /* letters, digits, '.', '-', '_', '=', '+': names of items and keys */
 bool imap_take_string(struct imap_args *a, slice *ret);  /* quoted or literal */
 bool imap_take_nstring(struct imap_args *a, slice *ret); /* NIL: p == NULL */
+bool imap_take_value(struct imap_args *a, slice *ret); /* nstring or literal8 (RFC 5464 5); NIL: p == NULL */
 bool imap_take_astring(struct imap_args *a, slice *ret);
 bool imap_take_list_mailbox(struct imap_args *a, slice *ret); /* with wildcards */
 bool imap_take_number(struct imap_args *a, uint64_t max, uint64_t *ret);

@@ -1,4 +1,5 @@
 /* LIST with its extensions (RFC 9051 6.3.9, RFC 5258, 5819, 6154) and LSUB (RFC 3501 6.3.9). */
+#include "imap/metadata.h"
 #include "imap/name.h"
 #include "imap/session_int.h"
 #include "limits.h"
@@ -12,11 +13,15 @@ enum list_option {
 	RETURN_CHILDREN = 32, /* always returned */
 	RETURN_SPECIAL = 64,  /* always returned */
 	RETURN_STATUS = 128,
+	RETURN_METADATA = 256,
 };
 
 struct list {
 	unsigned options, status;
-	bool extended, lsub;
+	struct imap_entries metadata;
+	uint64_t longest; /* of the values left out */
+	bool extended;
+	bool lsub;       /* as (SUBSCRIBED RECURSIVEMATCH), told otherwise */
 	bool probe;      /* the pattern is empty */
 	slice *patterns; /* joined with the reference, UTF-8 */
 	size_t n;
@@ -39,6 +44,7 @@ static const struct option {
 	  {SLICE_INIT("CHILDREN"), RETURN_CHILDREN},
 	  {SLICE_INIT("SPECIAL-USE"), RETURN_SPECIAL},
 	  {SLICE_INIT("STATUS"), RETURN_STATUS},
+	  {SLICE_INIT("METADATA"), RETURN_METADATA},
 };
 
 /* ---- arguments ---- */
@@ -62,6 +68,8 @@ static bool take_options(struct imap_args *a, const struct option *table, size_t
 		if (bit == 0)
 			return imap_args_fail(a, "that LIST option is not known");
 		if (bit == RETURN_STATUS && (!imap_take_sp(a) || !imap_take_status_items(a, &l->status)))
+			return false;
+		if (bit == RETURN_METADATA && (!imap_take_sp(a) || !imap_take_entries(a, &l->metadata)))
 			return false;
 		l->options |= bit;
 		any = true;
@@ -150,14 +158,29 @@ static bool is_selected(const struct list *l, const struct mailbox_item *item)
 	return !(l->options & SELECT_SPECIAL) || item->row.use != USE_NONE;
 }
 
-/* Whether a mailbox below items[i] fits the selection but not the patterns: RFC 5258 3.5. */
-static bool hidden_below(const struct list *l, size_t i)
+enum below { BELOW_SELECTED = 1, BELOW_HIDDEN = 2 };
+
+/*
+ * What each item has below: mailboxes that fit the selection, and such that do not fit the patterns (RFC 5258
+ * 3.5; LSUB: RFC 3501 6.3.9). Items are in the order of the tree: from the last one on, one look at each is
+ * enough.
+ */
+static uint8_t *look_below(const struct list *l, struct arena *a)
 {
-	for (size_t k = i + 1; k < l->items_n && l->items[k].depth > l->items[i].depth; k++) {
-		if (is_selected(l, &l->items[k]) && !matches(l, l->items[k].path))
-			return true;
+	uint8_t *ret = arena_new_n(a, uint8_t, l->items_n + 1);
+	uint8_t below[LIMIT_MAILBOX_DEPTH + 1] = {0};
+
+	for (size_t i = l->items_n; ret && i-- > 0;) {
+		const struct mailbox_item *x = &l->items[i];
+
+		ret[i] = below[x->depth + 1];
+		below[x->depth + 1] = 0;
+		below[x->depth] |= ret[i];
+		if (is_selected(l, x))
+			below[x->depth] |=
+				matches(l, x->path) ? BELOW_SELECTED : BELOW_SELECTED | BELOW_HIDDEN;
 	}
-	return false;
+	return ret;
 }
 
 static void add_attribute(struct buf *out, bool *blank, const char *name)
@@ -189,61 +212,66 @@ static void write_item(
 	if (childinfo)
 		buf_addz(out, " (\"CHILDINFO\" (\"SUBSCRIBED\"))");
 	buf_addz(out, "\r\n");
+}
+
+/* What is asked for besides, of mailboxes that are selected themselves (RFC 5819 3, 9590 3). */
+static int write_more(struct imap_session *s, struct list *l, const struct mailbox_item *item, err *e)
+{
 	if ((l->options & RETURN_STATUS) && !item->row.noselect)
 		imap_write_status(s, item->path, &item->row, l->status);
+	if (!(l->options & RETURN_METADATA) || item->absent)
+		return 0;
+	return imap_write_metadata(s, item->path, s->account, item->row.id, &l->metadata, &l->longest, e);
+}
+
+/* A name that a pattern with % hides shows its first ancestor that matches, as \Noselect. */
+static void write_lsub_item(struct imap_session *s, const struct mailbox_item *item)
+{
+	buf_addz(&s->out, item->row.subscribed ? "* LSUB () \"/\" " : "* LSUB (\\Noselect) \"/\" ");
+	imap_name_write(&s->out, item->path, s->rev2 || s->utf8);
+	buf_addz(&s->out, "\r\n");
 }
 
 #define SEND_AT 65536
 
-static int write_list(struct imap_session *s, const struct list *l)
+static int write_list(struct imap_session *s, struct list *l, err *e)
 {
+	const uint8_t *has = l->options & SELECT_RECURSIVE ? look_below(l, s->arena) : NULL;
 	int rc = 0;
 
+	if ((l->options & SELECT_RECURSIVE) && !has)
+		return err_set(e, ERR_LIMIT, "no room for the list of mailboxes");
 	for (size_t i = 0; i < l->items_n && rc == 0; i++) {
-		if (!matches(l, l->items[i].path))
+		const struct mailbox_item *item = &l->items[i];
+		bool selected = is_selected(l, item), below = has && has[i] & BELOW_HIDDEN;
+
+		if ((!below && !selected) || !matches(l, item->path))
 			continue;
-		bool below = (l->options & SELECT_RECURSIVE) && hidden_below(l, i);
-		if (!below && !is_selected(l, &l->items[i]))
-			continue;
-		write_item(s, l, &l->items[i], below && (l->options & SELECT_SUBSCRIBED));
-		if (s->out.n > SEND_AT)
-			rc = imap_send(s);
+		below |= has && selected && has[i]; /* the last line of the table in RFC 5258 3.5 */
+		if (l->lsub)
+			write_lsub_item(s, item);
+		else
+			write_item(s, l, item, below && (l->options & SELECT_SUBSCRIBED));
+		if (!l->lsub && selected)
+			rc = write_more(s, l, item, e);
+		if (rc == 0 && s->out.n > SEND_AT && (rc = imap_send(s)) < 0)
+			rc = imap_stream_error(rc, e);
 	}
 	return rc;
 }
 
-/*
- * LSUB: subscribed names; one that a pattern with % hides shows its first ancestor that matches, as \Noselect
- * (RFC 3501 6.3.9). Items are in tree order, so `shown` by index is enough.
- */
-static void write_lsub(struct imap_session *s, const struct list *l)
-{
-	for (size_t i = 0; i < l->items_n; i++) {
-		const struct mailbox_item *item = &l->items[i];
-		bool below = false;
-
-		if (!matches(l, item->path))
-			continue;
-		for (size_t k = i + 1;
-			!item->row.subscribed && k < l->items_n && l->items[k].depth > item->depth; k++)
-			below |= l->items[k].row.subscribed && !matches(l, l->items[k].path);
-		if (!item->row.subscribed && !below)
-			continue;
-		buf_addz(&s->out, item->row.subscribed ? "* LSUB () \"/\" " : "* LSUB (\\Noselect) \"/\" ");
-		imap_name_write(&s->out, item->path, s->rev2 || s->utf8);
-		buf_addz(&s->out, "\r\n");
-	}
-}
-
 static int run(struct imap_session *s, struct imap_args *a, bool lsub)
 {
-	struct list l = {.lsub = lsub};
+	struct list l = {.lsub = lsub, .metadata.max = UINT64_MAX};
+
 	struct store_snap snap = {0};
 	bool probe = false;
 	err e = {0};
 
 	if (!take_list(s, a, &l, &probe))
 		return imap_bad_args(s, a);
+	if (lsub)
+		l.options = SELECT_SUBSCRIBED | SELECT_RECURSIVE;
 	if (probe) { /* LIST "" "": what is the separator? */
 		buf_addz(&s->out,
 			lsub ? "* LSUB (\\Noselect) \"/\" \"\"\r\n" : "* LIST (\\Noselect) \"/\" \"\"\r\n");
@@ -253,13 +281,14 @@ static int run(struct imap_session *s, struct imap_args *a, bool lsub)
 	if (rc == 0)
 		rc = mailbox_list(&snap, s->account, s->arena, &l.items, &l.items_n, &e);
 	store_snap_end(&snap);
+	if (rc == 0)
+		rc = write_list(s, &l, &e);
 	if (rc < 0)
 		return imap_answer_err(s, &e);
-	if (lsub)
-		write_lsub(s, &l);
-	else
-		rc = write_list(s, &l);
-	return rc < 0 ? rc : imap_answer(s, IMAP_OK, "listed");
+	if (l.longest > 0)
+		return imap_answer(s, IMAP_OK, "[METADATA LONGENTRIES %llu] longer ones are left out",
+			(unsigned long long)l.longest);
+	return imap_answer(s, IMAP_OK, "listed");
 }
 
 int imap_cmd_list(struct imap_session *s, struct imap_args *a)

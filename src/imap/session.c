@@ -48,6 +48,8 @@ static const struct verb {
 	{SLICE_INIT("GETQUOTA"), imap_cmd_getquota, IMAP_ANYTIME},
 	{SLICE_INIT("GETQUOTAROOT"), imap_cmd_getquotaroot, IMAP_ANYTIME},
 	{SLICE_INIT("SETQUOTA"), imap_cmd_setquota, IMAP_ANYTIME},
+	{SLICE_INIT("GETMETADATA"), imap_cmd_getmetadata, IMAP_ANYTIME},
+	{SLICE_INIT("SETMETADATA"), imap_cmd_setmetadata, IMAP_ANYTIME},
 	{SLICE_INIT("APPEND"), imap_cmd_append, IMAP_ANYTIME | IMAP_STREAMS},
 	{SLICE_INIT("REPLACE"), imap_cmd_replace, IMAP_SELECTED | IMAP_HAS_UID | IMAP_WRITES | IMAP_STREAMS},
 	{SLICE_INIT("FETCH"), imap_cmd_fetch, IMAP_SELECTED | IMAP_HAS_UID | IMAP_USES_SEQS},
@@ -265,6 +267,14 @@ static int wait_for_input(struct imap_session *s)
 	return rc < 0 ? rc : 0;
 }
 
+/* A command that is not there as a whole. What is longer than a value may be has an answer of its own. */
+static int refuse_unread(struct imap_session *s, const err *e)
+{
+	if (e->kind == ERR_LIMIT && slice_ieq(s->command.verb, S("SETMETADATA")))
+		return imap_answer(s, IMAP_NO, "[METADATA MAXSIZE %d] %s", LIMIT_METADATA_VALUE, e->text);
+	return imap_answer(s, IMAP_BAD, "%s%s", e->kind == ERR_LIMIT ? "[TOOBIG] " : "", e->text);
+}
+
 static int one_command(struct imap_session *s)
 {
 	err e = {0};
@@ -281,7 +291,7 @@ static int one_command(struct imap_session *s)
 	if (rc == -2)
 		return e.kind == ERR_LIMIT ? bye(s, e.text) : imap_answer_err(s, &e);
 	if (rc < 0)
-		rc = imap_answer(s, IMAP_BAD, "%s%s", e.kind == ERR_LIMIT ? "[TOOBIG] " : "", e.text);
+		rc = refuse_unread(s, &e);
 	else
 		rc = run_command(s);
 	if (rc == 0)

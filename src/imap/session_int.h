@@ -89,7 +89,7 @@ imap_run imap_cmd_capability, imap_cmd_noop, imap_cmd_logout, imap_cmd_id, imap_
 	imap_cmd_subscribe, imap_cmd_unsubscribe, imap_cmd_status, imap_cmd_append, imap_cmd_replace,
 	imap_cmd_getquota, imap_cmd_getquotaroot, imap_cmd_setquota, imap_cmd_fetch, imap_cmd_store,
 	imap_cmd_search, imap_cmd_copy, imap_cmd_move, imap_cmd_expunge, imap_cmd_uid_expunge, imap_cmd_sort,
-	imap_cmd_thread, imap_cmd_esearch;
+	imap_cmd_thread, imap_cmd_esearch, imap_cmd_getmetadata, imap_cmd_setmetadata;
 
 /* ---- answers ---- */
 

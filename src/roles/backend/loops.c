@@ -25,6 +25,7 @@ struct back_session { /* travels to its loop as a posted message, then lives the
 	int fd;
 	char tag[LIMIT_IMAP_TAG + 1], peer[PEER_MAX + 1];
 	struct stream *io;
+	char *admin;   /* for imap.admin */
 	size_t rest_n; /* what the frontend had read ahead stands behind the struct */
 	char rest[];
 };
@@ -74,6 +75,7 @@ static void session_end(struct back_session *s)
 	else
 		l->sessions = s->next;
 	l->sessions_n--;
+	free(s->admin);
 	free(s);
 }
 
@@ -96,6 +98,7 @@ static void session_begin(struct loop_message *m)
 	s->fiber = good ? fiber_start(settings_protocols[s->protocol].word, session_fiber, s) : NULL;
 	if (!s->fiber) {
 		stream_free(s->io);
+		free(s->admin);
 		free(s);
 		return;
 	}
@@ -126,6 +129,31 @@ static bool is_mailbox_protocol(uint8_t p)
 	return p == PROTOCOL_IMAP || p == PROTOCOL_IMAPS || p == PROTOCOL_POP3 || p == PROTOCOL_POP3S;
 }
 
+/* "mailto:" and the first address of `admin`, made fit for a URI (RFC 6068 2). */
+static void note_admin(struct back_session *s, const struct slices *admin)
+{
+	slice address = admin->n ? admin->v[0] : (slice){NULL, 0};
+	struct buf uri = BUF_INIT(2048);
+
+	if (address.n == 0)
+		return;
+	buf_addz(&uri, "mailto:");
+	for (size_t i = 0; i < address.n; i++) {
+		char c = address.p[i];
+		bool plain = ascii_is_alpha(c) || ascii_is_digit(c) || (c && strchr("-._~@+!$*", c));
+
+		if (plain)
+			buf_add_c(&uri, c);
+		else
+			buf_addf(&uri, "%%%02X", (unsigned)(unsigned char)c);
+	}
+	s->admin = uri.failed ? NULL : malloc(uri.n);
+	if (s->admin)
+		memcpy(s->admin, uri.p, uri.n);
+	s->imap.admin = slice_make(s->admin, s->admin ? uri.n : 0);
+	buf_free(&uri);
+}
+
 void back_on_session(struct channel_request *q, void *arg)
 {
 	struct backend *b = backend_of(arg);
@@ -151,8 +179,10 @@ void back_on_session(struct channel_request *q, void *arg)
 		return;
 	}
 	s->l = loop_for(b, account);
-	s->imap = (struct imap_session_config){
-		c->limit_message, c->timeout_imap_idle, (uint32_t)c->limit_errors};
+	s->imap = (struct imap_session_config){.message_max = c->limit_message,
+		.silence_ms = c->timeout_imap_idle,
+		.errors_max = (uint32_t)c->limit_errors};
+	note_admin(s, &c->admin);
 	s->pop3_timeout = c->timeout_pop3;
 	s->pop3_newest = (uint32_t)c->pop3_newest;
 	s->options = m.options;

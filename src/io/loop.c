@@ -217,7 +217,11 @@ char *loop_buffer_take(void)
 {
 	struct loop *l = loop_self();
 
-	return l->spare_n > 0 ? l->spare[--l->spare_n] : malloc(LIMIT_STREAM_BUFFER);
+	if (l->spare_n == 0)
+		return malloc(LIMIT_STREAM_BUFFER);
+	if (--l->spare_n < l->spare_low)
+		l->spare_low = l->spare_n;
+	return l->spare[l->spare_n];
 }
 
 void loop_buffer_give(char *block)

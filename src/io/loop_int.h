@@ -27,6 +27,7 @@ struct deadline {
 };
 
 #define LOOP_SPARE_BUFFERS 64
+#define LOOP_IDLE_BUFFERS  4
 #define LOOP_SPARE_STACKS  1024 /* kept in a rush: mapping one anew costs more than what most fibers do */
 #define LOOP_IDLE_STACKS   64   /* kept when nobody has asked for more since the last sweep */
 
@@ -57,9 +58,10 @@ struct loop {
 	const char *longest_name;
 	bool idle_on, stopped;
 	char *spare[LOOP_SPARE_BUFFERS];
-	unsigned spare_n;
+	unsigned spare_n, spare_low; /* low: the fewest since the last sweep */
 	char *stacks[LOOP_SPARE_STACKS];
-	unsigned stacks_n, stacks_low; /* low: the fewest since the last sweep */
+	unsigned stacks_n, stacks_low;
+	unsigned rested; /* fibers that came to rest since the heap was trimmed */
 };
 
 void fibers_run_ready(struct loop *l);

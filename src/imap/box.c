@@ -200,6 +200,22 @@ int imap_box_row(struct imap_session *s, struct store_snap *snap, struct mailbox
 	return 1;
 }
 
+/*
+ * Another session deleted the mailbox. To tell of its messages as expunged would make clients that keep
+ * copies throw them away, and nothing said of an untold one's numbers would be true: the session ends, as in
+ * Dovecot (RFC 2180 3.3). Who deletes what it has selected knows, and has none selected.
+ */
+static void lost(struct imap_session *s)
+{
+	bool own = slice_ieq(s->command.verb, S("DELETE"));
+
+	imap_box_close(s);
+	s->done |= !own;
+	buf_addz(&s->out, own ? "* OK [CLOSED] the selected mailbox is deleted\r\n"
+			      : "* BYE the selected mailbox was deleted: come again\r\n");
+}
+
+/* 1; 0: the mailbox is not there any more. */
 static int gather(struct imap_session *s, struct news *n, err *e)
 {
 	struct store_snap snap = {0};
@@ -210,10 +226,9 @@ static int gather(struct imap_session *s, struct news *n, err *e)
 	if (store_snap_begin(s->store, &snap, e) < 0)
 		return -1;
 	int rc = imap_box_row(s, &snap, &row, e);
-	if (rc == 0) {
-		rc = uidset_merge(
-			&s->box.gone, &s->box.uids); /* the mailbox is deleted: so are its messages */
-	} else if (rc > 0) {
+	if (rc > 0 && row.noselect)
+		rc = 0;
+	if (rc > 0) {
 		rc = change_state(&snap, s->box.account, &floor, &modseq, e);
 		if (rc > 0 && modseq > s->box.modseq)
 			rc = s->box.modseq < floor ? from_blocks(s, &snap, n, e) : from_log(s, &snap, n, e);
@@ -221,9 +236,10 @@ static int gather(struct imap_session *s, struct news *n, err *e)
 			s->box.modseq = modseq;
 		s->box.highest = row.highest_modseq;
 		imap_box_keywords(s, &row);
+		rc = rc < 0 ? -1 : 1;
 	}
 	store_snap_end(&snap);
-	return rc < 0 ? -1 : 0;
+	return rc;
 }
 
 /* ---- telling ---- */
@@ -344,8 +360,16 @@ int imap_box_news(struct imap_session *s, bool expunges)
 
 	if (!s->box.open)
 		return 0;
-	if ((s->dirty || !s->watch_loop) && gather(s, &n, &e) < 0)
-		rc = imap_end_of(&e); /* the view would be wrong from here on: the session ends */
+	if (s->dirty || !s->watch_loop) {
+		int there = gather(s, &n, &e);
+
+		if (there == 0) {
+			lost(s);
+			return 0;
+		}
+		if (there < 0)
+			rc = imap_end_of(&e); /* the view would be wrong from here on: the session ends */
+	}
 	if (rc == 0 && expunges && uidset_count(&s->box.gone) > 0)
 		rc = s->qresync || s->uidonly ? tell_vanished(s) : tell_expunged(s);
 	/* Flags of what the client knows; those of new messages it will fetch. */

@@ -49,8 +49,8 @@ static int answer_gone(struct imap_session *s, bool any, const char *done)
 	if (!any || !s->condstore)
 		return imap_answer(s, IMAP_OK, "%s", done);
 	int rc = imap_box_news(s, true);
-	if (rc < 0)
-		return rc;
+	if (rc < 0 || !s->box.open)
+		return rc < 0 ? rc : imap_answer(s, IMAP_OK, "%s", done);
 	return imap_answer(s, IMAP_OK, "[HIGHESTMODSEQ %llu] %s", (unsigned long long)s->box.told, done);
 }
 

@@ -73,7 +73,7 @@ static int resolve_sets(struct imap_session *s, struct search *q)
 			rc = uidset_merge(&n->uids, &s->saved);
 		else if (n->set_is_uids)
 			rc = imap_seqset_uids(&n->set, &s->box.uids, &n->uids);
-		else /* past the end: matches nothing */
+		else /* what is past the end matches nothing */
 			rc = imap_seqset_seqs(&n->set, &s->box.uids, &n->uids);
 	}
 	return rc < 0 ? -1 : 0;

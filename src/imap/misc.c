@@ -119,6 +119,8 @@ static int wait_done(struct imap_session *s)
 		if (rc == 0)
 			rc = imap_send(s);
 		buf_free(&s->out);
+		if (rc == 0 && s->done)
+			rc = -ECONNABORTED; /* BYE was said */
 		if (rc == 0)
 			rc = stream_wait(s->io);
 		if (rc != 0)
@@ -137,6 +139,7 @@ int imap_cmd_idle(struct imap_session *s, struct imap_args *a)
 	size_t tag_n = s->command.tag.n;
 
 	memcpy(tag, s->command.tag.p, tag_n);
+	s->command = (struct imap_command){0};
 	buf_addz(&s->out, "+ idling\r\n");
 	arena_free(s->arena);
 	s->arena = NULL;

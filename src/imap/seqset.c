@@ -128,14 +128,18 @@ int imap_seqset_seqs(const struct imap_seqset *set, const struct uidset *have, s
 
 	if (count == 0)
 		return 1;
+	for (uint32_t i = 0; i < set->n; i++) {
+		const struct imap_range *r = &set->ranges[i];
+
+		past |= r->first != IMAP_STAR && r->last != IMAP_STAR &&
+			(r->first > count || r->last > count);
+	}
 	uint32_t n = tidy(set, count);
 	for (uint32_t i = 0; i < n; i++) {
 		struct imap_range r = set->ranges[i];
 
-		if (r.first > count) {
-			past = 1;
-			continue;
-		}
+		if (r.first > count)
+			break;
 		if (r.last > count)
 			r.last = count;
 		if (uidset_add_between(add_to, have, uidset_uid(have, r.first), uidset_uid(have, r.last)) < 0)

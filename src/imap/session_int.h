@@ -162,8 +162,11 @@ void imap_box_close(struct imap_session *s);
 /* Its row. 0: it was deleted; one of the same name and id that was made since, with another UIDVALIDITY, is
  * not it. */
 int imap_box_row(struct imap_session *s, struct store_snap *snap, struct mailbox_row *ret, err *e);
-/* Brings the view up to date and tells the client; without `expunges` those wait. 0, a negative errno: the
- * end. */
+/*
+ * Brings the view up to date and tells the client; without `expunges` those wait. Where the mailbox was deleted
+ * none is open afterwards, and unless this session did it s->done is set and BYE said. 0, a negative errno: the
+ * end.
+ */
 PARKS int imap_box_news(struct imap_session *s, bool expunges);
 
 /* "* n FETCH (", or "* uid UIDFETCH (" (RFC 9586 3.3). */

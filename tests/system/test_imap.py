@@ -429,12 +429,28 @@ def test_expunge_is_not_told_amid_fetch(h):
 
 
 def test_mailbox_deleted_under_a_session(h):
-    with fresh(h, "Gone", 2) as t, h.imap() as other:
+    """BYE, not EXPUNGE of all: whoever keeps copies must not throw them away. The command's answer still comes."""
+    for command in ("NOOP", "UID FETCH 1:* FLAGS", "IDLE", "STORE 1 +FLAGS (\\Seen)", "UID MOVE 1:* INBOX"):
+        with fresh(h, "Gone", 2) as t, h.imap() as other:
+            tag = t.start("IDLE") if command == "IDLE" else None
+            if tag:
+                contains(t.line(), "+ ", "IDLE")
+            other.ok("DELETE Gone")
+            tag = tag or t.start(command)
+            said = t.rest().decode()
+            contains(said, "* BYE the selected mailbox was deleted", command)
+            check("EXPUNGE" not in said, command, said)
+            check(command == "IDLE" or f"\r\n{tag} " in said, command, said)
+    with fresh(h, "Gone", 2) as t:  # by itself
+        contains(joined(t.ok("DELETE Gone")), "[CLOSED]")
+        t.bad("FETCH 1 FLAGS")
+        t.ok("SELECT INBOX")
+    with fresh(h, "Gone", 2) as t, h.imap() as other:  # its name stays for its child
+        other.ok("CREATE Gone/child")
         other.ok("DELETE Gone")
-        t.command("NOOP")
-        t.command("FETCH 1 FLAGS")
-        t.put("x LOGOUT")
-        t.rest()
+        contains(t.rest().decode() if t.start("NOOP") else "", "* BYE")
+        other.ok("DELETE Gone/child")
+        other.command("DELETE Gone")
 
 
 def test_many_idlers_and_senders(h):

@@ -258,7 +258,7 @@ static uint32_t fuzz_account(struct fuzz_world *w, bool folders)
 	fuzz_copy(w, account, MAILBOX_INBOX, 1, FUZZ_MESSAGES);
 	for (size_t i = 0; folders && i < COUNT_OF(boxes); i++) {
 		fuzz_must(mailbox_create(
-			w->store, account, boxes[i].path, boxes[i].use, &id, &uidvalidity, &e));
+			w->store, account, 0, boxes[i].path, boxes[i].use, &id, &uidvalidity, &e));
 		if (boxes[i].first)
 			fuzz_copy(w, account, id, boxes[i].first, boxes[i].last);
 	}

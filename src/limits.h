@@ -90,6 +90,12 @@
 #define LIMIT_CHANGE_DAYS    90      /* change rows are kept so long, QRESYNC (RFC 7162) */
 #define LIMIT_CHANGES        1000000 /* or so many an account */
 #define LIMIT_SWEEP_ACCOUNTS 256     /* accounts one step of the sweep looks at */
+#define LIMIT_GRANTS         50      /* grantees of one mailbox; a new child takes over all of them */
+#define LIMIT_SHARES         1000    /* mailboxes of one account that it shares with one other */
+#define LIMIT_SHARES_ANYONE  100     /* and with anyone: they stand in everybody's LIST */
+#define LIMIT_SHARED_ANYONE  1000    /* mailboxes of all accounts that are shared with anyone */
+#define LIMIT_SHARED         10000   /* mailboxes of others looked at for one LIST: LIMIT_MAILBOXES */
+#define LIMIT_FOLLOWS        1000    /* subscriptions of an account to mailboxes of others */
 
 /* delivery */
 #define LIMIT_RECIPIENTS       1000 /* of one message; RFC 5321 4.5.3.1.8 asks for at least 100 */

@@ -128,7 +128,7 @@ int admin_mailbox_add(struct admin_call *c, err *e)
 		return -1;
 	int rc = account_in(c, &snap, &account, e);
 	store_snap_end(&snap);
-	if (rc < 0 || mailbox_create(c->store, account, path, use, &id, &uidvalidity, e) < 0)
+	if (rc < 0 || mailbox_create(c->store, account, 0, path, use, &id, &uidvalidity, e) < 0)
 		return -1;
 	/* Made for somebody: it should be seen in his mail program. */
 	if (mailbox_subscribe(c->store, account, path, true, e) < 0)
@@ -152,7 +152,7 @@ int admin_mailbox_set(struct admin_call *c, err *e)
 		mailbox_subscribe(c->store, account, path, admin_param_bool(c, "subscribed", true), e) < 0)
 		return -1;
 	if (to.n) {
-		if (mailbox_rename(c->store, account, path, to, e) < 0)
+		if (mailbox_rename(c->store, account, 0, path, to, e) < 0)
 			return -1;
 		path = to;
 	}
@@ -166,5 +166,5 @@ int admin_mailbox_remove(struct admin_call *c, err *e)
 
 	if (show(c, path, &account, e) < 0)
 		return -1;
-	return admin_param_bool(c, "dry_run", false) ? 0 : mailbox_delete(c->store, account, path, e);
+	return admin_param_bool(c, "dry_run", false) ? 0 : mailbox_delete(c->store, account, 0, path, e);
 }

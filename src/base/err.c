@@ -21,6 +21,7 @@ static const char *const kind_names[] = {
 	[ERR_CLOSED] = "closed",
 	[ERR_TIMEOUT] = "timeout",
 	[ERR_CANCELED] = "canceled",
+	[ERR_NOPERM] = "noperm",
 };
 
 /* The compiler names files from the build folder: "../src/io/tls.c:7" is shown as "src/io/tls.c:7". */

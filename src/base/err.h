@@ -20,6 +20,7 @@ enum err_kind {
 	ERR_CLOSED,   /* the peer or the channel is gone */
 	ERR_TIMEOUT,  /* a deadline passed */
 	ERR_CANCELED, /* this fiber was told to end */
+	ERR_NOPERM,   /* who asks lacks a right that others may have: NO [NOPERM] */
 };
 
 typedef struct err {

@@ -65,7 +65,7 @@ int imap_cmd_create(struct imap_session *s, struct imap_args *a)
 	if (unknown_use)
 		return imap_answer(
 			s, IMAP_NO, "[USEATTR] a mailbox has one special use, of those of RFC 6154");
-	if (mailbox_create(s->store, place.account, place.path, use, &id, &uidvalidity, &e) < 0)
+	if (mailbox_create(s->store, place.account, s->account, place.path, use, &id, &uidvalidity, &e) < 0)
 		return imap_answer_err(s, &e);
 	struct buf text = BUF_INIT(IMAP_OBJECTID_MAX);
 	struct mailbox_row row = {.account = place.account, .id = id, .uidvalidity = uidvalidity};
@@ -84,7 +84,7 @@ int imap_cmd_delete(struct imap_session *s, struct imap_args *a)
 		return imap_bad_args(s, a);
 	if (!place.account)
 		return no_such_name(s);
-	return done(s, mailbox_delete(s->store, place.account, place.path, &e), &e, "deleted");
+	return done(s, mailbox_delete(s->store, place.account, s->account, place.path, &e), &e, "deleted");
 }
 
 int imap_cmd_rename(struct imap_session *s, struct imap_args *a)
@@ -97,7 +97,7 @@ int imap_cmd_rename(struct imap_session *s, struct imap_args *a)
 		return imap_bad_args(s, a);
 	if (!from.account || !to.account)
 		return no_such_name(s);
-	return done(s, mailbox_rename(s->store, from.account, from.path, to.path, &e), &e, "renamed");
+	return done(s, mailbox_rename(s->store, from.account, s->account, from.path, to.path, &e), &e, "renamed");
 }
 
 static int subscribe(struct imap_session *s, struct imap_args *a, bool on)

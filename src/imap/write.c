@@ -143,6 +143,7 @@ const char *imap_error_code(enum err_kind kind)
 		[ERR_SYNTAX] = "[CANNOT] ",
 		[ERR_LIMIT] = "[LIMIT] ",
 		[ERR_DENIED] = "[CANNOT] ",
+		[ERR_NOPERM] = "[NOPERM] ",
 		[ERR_MISSING] = "[NONEXISTENT] ",
 		[ERR_EXISTS] = "[ALREADYEXISTS] ",
 		[ERR_QUOTA] = "[OVERQUOTA] ",

@@ -1,5 +1,6 @@
 #include "limits.h"
 #include "mailbox/expunge.h"
+#include "mailbox/rights_tx.h"
 #include <stdlib.h>
 
 struct append_job {
@@ -10,11 +11,11 @@ struct append_job {
 	uint64_t modseq;
 };
 
-static int add_one(struct account_tx *acc, struct mailbox_tx *m, const struct append_message *in,
-	slice stored_summary, err *e)
+static int add_one(struct account_tx *acc, struct mailbox_tx *m, unsigned rights,
+	const struct append_message *in, slice stored_summary, err *e)
 {
 	struct mailbox_entry entry = {
-		.flags = in->flags & MAILBOX_FLAGS_ALL,
+		.flags = in->flags & rights_flags(rights),
 		.message = message_tx_next(acc),
 		.size = in->content.size,
 	};
@@ -24,24 +25,39 @@ static int add_one(struct account_tx *acc, struct mailbox_tx *m, const struct ap
 		.internal_zone_min = in->internal_zone_min,
 		.stored_summary = stored_summary,
 	};
+	size_t n_keywords = rights & RIGHT_WRITE ? in->n_keywords : 0;
 	if (account_tx_room(acc, in->content.size, e) < 0 ||
-		mailbox_tx_keywords(m, in->keywords, in->n_keywords, true, &entry.keywords, e) < 0 ||
+		mailbox_tx_keywords(m, in->keywords, n_keywords, true, &entry.keywords, e) < 0 ||
 		content_tx_blob(acc->tx, &in->content, &n.blob, e) < 0 || mailbox_tx_add(m, &entry, e) < 0)
 		return -1;
 	return message_tx_add(acc, &n, m->row.id, entry.uid, e);
 }
 
-/* Takes out the message that the new one replaces; m is the mailbox of the new one. */
-static int replace(struct account_tx *acc, struct mailbox_tx *m, const struct append *a, err *e)
+/* The mailbox of the message that is replaced; m is that of the new one. *own: for another account. */
+static int replace_open(
+	struct mailbox_tx *m, const struct append *a, struct account_tx *own, struct mailbox_tx **ret, err *e)
 {
-	struct mailbox_tx *from = m;
-	AUTO(uidset_free) struct uidset uids = {0};
-	struct uidset gone = {0};
+	uint32_t account = a->replaces_account ? a->replaces_account : a->account;
+	struct account_tx *acc = account == a->account ? m->a : own;
+	int rc = acc == own ? account_tx_open(m->a->tx, account, own, e) : 0;
+	*ret = m;
+	if (rc == 0 && (acc == own || a->replaces_mailbox != m->row.id))
+		rc = mailbox_tx_open(acc, a->replaces_mailbox, false, ret, e);
+	if (rc == 0)
+		rc = rights_tx_need(*ret, a->by, RIGHT_DELETE | RIGHT_EXPUNGE, NULL, e);
+	return rc < 0 && e->kind == ERR_MISSING ? err_set(e, ERR_CONFLICT, "its mailbox is gone") : rc;
+}
+
+/* Takes out the message that the new one replaces. */
+static int replace(struct mailbox_tx *m, const struct append *a, err *e)
+{
+	AUTO(account_tx_free) struct account_tx own = {0};
+	AUTO(uidset_free) struct uidset uids = {0}, gone = {0};
+	struct mailbox_tx *from;
 	uint32_t next;
 
-	if (a->replaces_mailbox != m->row.id &&
-		mailbox_tx_open(acc, a->replaces_mailbox, false, &from, e) < 0)
-		return e->kind == ERR_MISSING ? err_set(e, ERR_CONFLICT, "its mailbox is gone") : -1;
+	if (replace_open(m, a, &own, &from, e) < 0)
+		return -1;
 	if (uidset_add(&uids, a->replaces_uid) < 0)
 		return err_set(e, ERR_TEMP, "out of memory");
 	int rc = expunge_tx(from, &uids, false, a->replaces_uid, &gone, &next, e);
@@ -50,9 +66,8 @@ static int replace(struct account_tx *acc, struct mailbox_tx *m, const struct ap
 	if (rc == 0 && from != m)
 		rc = mailbox_tx_close(from, e);
 	if (rc == 0)
-		rc = account_tx_change(acc, from->row.id, CHANGE_EXPUNGED, &gone, e);
-	uidset_free(&gone);
-	return rc;
+		rc = account_tx_change(from->a, from->row.id, CHANGE_EXPUNGED, &gone, e);
+	return rc == 0 && from->a == &own ? account_tx_close(&own, e) : rc;
 }
 
 static int run(struct store_tx *tx, void *arg, err *e)
@@ -60,14 +75,16 @@ static int run(struct store_tx *tx, void *arg, err *e)
 	struct append_job *job = arg;
 	AUTO(account_tx_free) struct account_tx acc = {0};
 	struct mailbox_tx *m = NULL;
+	unsigned rights;
 	if (account_tx_open(tx, job->a->account, &acc, e) < 0 ||
-		mailbox_tx_open(&acc, job->a->mailbox, false, &m, e) < 0)
+		mailbox_tx_open(&acc, job->a->mailbox, false, &m, e) < 0 ||
+		rights_tx_need(m, job->a->by, RIGHT_INSERT, &rights, e) < 0)
 		return -1;
 	uint32_t first = m->row.uidnext;
 	for (size_t i = 0; i < job->a->n; i++)
-		if (add_one(&acc, m, &job->a->messages[i], buf_slice(&job->summaries[i]), e) < 0)
+		if (add_one(&acc, m, rights, &job->a->messages[i], buf_slice(&job->summaries[i]), e) < 0)
 			return -1;
-	if (job->a->replaces_uid && replace(&acc, m, job->a, e) < 0)
+	if (job->a->replaces_uid && replace(m, job->a, e) < 0)
 		return -1;
 	if (mailbox_tx_close(m, e) < 0 ||
 		account_tx_added(&acc, m->row.id, first, m->row.uidnext - 1, e) < 0 ||

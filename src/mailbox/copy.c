@@ -1,7 +1,7 @@
 /* COPY and MOVE: entries are gathered in portions, added to the destination, and for MOVE taken out of the
  * source. */
 #include "limits.h"
-#include "mailbox/tx.h"
+#include "mailbox/rights_tx.h"
 
 enum { PORTION = 512 };
 
@@ -21,6 +21,7 @@ struct copy_tx {
 	struct mailbox_tx *from, *to;        /* the same when a mailbox is copied into itself */
 	uint64_t bits[MAILBOX_KEYWORDS_MAX]; /* source keyword bit -> destination bit, 0: not asked yet */
 	struct mailbox_entry *entries;       /* a portion */
+	unsigned rights;                     /* in the destination */
 };
 
 static void copy_tx_free(struct copy_tx *t)
@@ -44,6 +45,10 @@ static int copy_open(struct copy_tx *t, struct store_tx *tx, err *e)
 	t->to = t->from;
 	if ((t->to_account != &t->from_account || a->to_mailbox != a->mailbox) &&
 		mailbox_tx_open(t->to_account, a->to_mailbox, false, &t->to, e) < 0)
+		return -1;
+	unsigned need = RIGHT_READ | (t->job->move ? RIGHT_DELETE | RIGHT_EXPUNGE : 0);
+	if (rights_tx_need(t->from, a->by, need, NULL, e) < 0 ||
+		rights_tx_need(t->to, a->by, RIGHT_INSERT, &t->rights, e) < 0)
 		return -1;
 	if (!t->job->end)
 		t->job->end = t->from->row.uidnext;
@@ -104,8 +109,8 @@ static uint64_t keyword_bits(struct copy_tx *t, uint64_t from)
 static int copy_one(struct copy_tx *t, const struct mailbox_entry *x, err *e)
 {
 	struct mailbox_entry entry = {
-		.flags = x->flags,
-		.keywords = keyword_bits(t, x->keywords),
+		.flags = x->flags & rights_flags(t->rights),
+		.keywords = t->rights & RIGHT_WRITE ? keyword_bits(t, x->keywords) : 0,
 		.message = x->message,
 		.size = x->size,
 	};

@@ -1,5 +1,6 @@
 #include "mailbox/expunge.h"
 #include "limits.h"
+#include "mailbox/rights_tx.h"
 
 int expunge_tx(struct mailbox_tx *m, const struct uidset *uids, bool only_deleted, uint32_t from,
 	struct uidset *ret_expunged, uint32_t *ret_next, err *e)
@@ -60,7 +61,8 @@ static int run(struct store_tx *tx, void *arg, err *e)
 	AUTO(account_tx_free) struct account_tx acc = {0};
 	struct mailbox_tx *m = NULL;
 	if (account_tx_open(tx, a->account, &acc, e) < 0 ||
-		mailbox_tx_open(&acc, a->mailbox, false, &m, e) < 0)
+		mailbox_tx_open(&acc, a->mailbox, false, &m, e) < 0 ||
+		rights_tx_need(m, a->by, RIGHT_EXPUNGE, NULL, e) < 0)
 		return -1;
 	/* The mailbox counts its \Deleted entries: an EXPUNGE of none costs nothing. */
 	if (a->only_deleted && m->row.deleted == 0) {

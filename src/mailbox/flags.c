@@ -1,5 +1,5 @@
 #include "limits.h"
-#include "mailbox/tx.h"
+#include "mailbox/rights_tx.h"
 
 /* One step: from `uid` on, as many blocks as an intent may change. */
 struct flags_job {
@@ -14,6 +14,8 @@ struct flags_change {
 	enum flags_op op;
 	uint8_t flags;
 	uint64_t keywords;
+	uint8_t may; /* be changed, by the rights of who asks */
+	bool may_keywords;
 };
 
 static bool apply(
@@ -35,9 +37,9 @@ static bool apply(
 		flags &= (uint8_t)~c->flags;
 		keywords &= ~c->keywords;
 	}
-	*ret_flags = flags;
-	*ret_kw = keywords;
-	return flags != x->flags || keywords != x->keywords;
+	*ret_flags = (flags & c->may) | (uint8_t)(x->flags & ~c->may);
+	*ret_kw = c->may_keywords ? keywords : x->keywords;
+	return *ret_flags != x->flags || *ret_kw != x->keywords;
 }
 
 static int change_block(struct flags_job *job, struct mailbox_tx *m, const struct flags_change *c, err *e)
@@ -85,6 +87,20 @@ static int change_blocks(struct flags_job *job, struct mailbox_tx *m, const stru
 	return 0;
 }
 
+/* What may be changed. Of what is named some suffices (RFC 4314 4): clients take a NO badly. */
+static int judge(const struct mailbox_tx *m, const struct store_flags *a, struct flags_change *c, err *e)
+{
+	unsigned rights;
+	if (rights_tx_need(m, a->by, 0, &rights, e) < 0)
+		return -1;
+	c->may = rights_flags(rights);
+	c->may_keywords = rights & RIGHT_WRITE;
+	bool some = a->op == FLAGS_REPLACE ? c->may != 0
+					   : (c->flags == 0 && a->n_keywords == 0) || c->flags & c->may ||
+						     (a->n_keywords > 0 && c->may_keywords);
+	return some ? 0 : rights_tx_need(m, a->by, RIGHT_SEEN | RIGHT_WRITE | RIGHT_DELETE, NULL, e);
+}
+
 static int run(struct store_tx *tx, void *arg, err *e)
 {
 	struct flags_job *job = arg;
@@ -95,8 +111,9 @@ static int run(struct store_tx *tx, void *arg, err *e)
 	bool add = a->op != FLAGS_REMOVE;
 	job->next = 0;
 	if (account_tx_open(tx, a->account, &acc, e) < 0 ||
-		mailbox_tx_open(&acc, a->mailbox, false, &m, e) < 0 ||
-		mailbox_tx_keywords(m, a->keywords, a->n_keywords, add, &c.keywords, e) < 0 ||
+		mailbox_tx_open(&acc, a->mailbox, false, &m, e) < 0 || judge(m, a, &c, e) < 0 ||
+		mailbox_tx_keywords(m, a->keywords, a->n_keywords, add && c.may_keywords, &c.keywords, e) <
+			0 ||
 		change_blocks(job, m, &c, e) < 0)
 		return -1;
 	if (job->changed.n && account_tx_change(&acc, m->row.id, CHANGE_FLAGS, &job->changed, e) < 0)

@@ -5,6 +5,7 @@
 #include "mailbox/keys.h"
 #include "mailbox/metadata.h"
 #include "mailbox/metadata_tx.h"
+#include "mailbox/rights_tx.h"
 #include "mailbox/row.h"
 #include "mailbox/tx.h"
 
@@ -35,9 +36,16 @@ static int put_name(struct account_tx *a, uint32_t parent, slice name, uint32_t 
 	return account_tx_put(a, KEY_SLICE(k), e);
 }
 
+static bool kept_name(uint32_t parent, slice name)
+{
+	return parent == 0 && slice_eq(name, S(MAILBOX_OTHERS));
+}
+
 static int create_one(struct account_tx *a, uint32_t parent, slice name, enum mailbox_use use,
 	bool subscribed, struct mailbox_row *ret, err *e)
 {
+	if (kept_name(parent, name))
+		return err_set(e, ERR_DENIED, "the name is kept for mailboxes of others");
 	if (a->row.mailboxes >= LIMIT_MAILBOXES)
 		return err_set(e, ERR_LIMIT, "an account has at most %d mailboxes", LIMIT_MAILBOXES);
 	struct mailbox_row row = {
@@ -54,6 +62,7 @@ static int create_one(struct account_tx *a, uint32_t parent, slice name, enum ma
 	a->row.mailboxes++;
 	a->dirty = true;
 	if (put_row(a, &row, e) < 0 || put_name(a, parent, name, row.id, e) < 0 ||
+		rights_tx_inherit(a, parent, row.id, e) < 0 ||
 		account_tx_change(a, row.id, CHANGE_CREATED, NULL, e) < 0)
 		return -1;
 	*ret = row;
@@ -78,7 +87,9 @@ static int select_again(
 	m->row.highest_modseq = account_tx_modseq(a);
 	m->dirty = true;
 	*ret = m->row;
-	return mailbox_tx_close(m, e) < 0 ? -1 : account_tx_change(a, id, CHANGE_CREATED, NULL, e);
+	if (mailbox_tx_close(m, e) < 0 || rights_tx_inherit(a, m->row.parent, id, e) < 0)
+		return -1;
+	return account_tx_change(a, id, CHANGE_CREATED, NULL, e);
 }
 
 int folder_tx_create(struct account_tx *a, slice path, enum mailbox_use use, bool subscribed,
@@ -127,7 +138,7 @@ int folder_tx_defaults(struct account_tx *a, err *e)
 /* ---- the intents ---- */
 
 struct folder_job {
-	uint32_t account;
+	uint32_t account, by;
 	slice path, to; /* create: `to` is the path whose messages it takes over */
 	enum mailbox_use use;
 	bool on;
@@ -135,21 +146,34 @@ struct folder_job {
 	bool more;
 };
 
+/* Whether `by` may make the mailbox of that path: the nearest parent that there is decides. */
+static int may_make(struct account_tx *a, uint32_t by, const struct folder_path *p, err *e)
+{
+	uint32_t parent;
+	if (by == 0 || by == a->id)
+		return 0;
+	if (folder_find(view_tx(a->tx), a->id, p, p->n - 1, &parent, NULL, e) < 0)
+		return -1;
+	return rights_tx_may_create(a, parent, by, e);
+}
+
 static int create_run(struct store_tx *tx, void *arg, err *e)
 {
 	struct folder_job *job = arg;
 	AUTO(account_tx_free) struct account_tx a = {0};
-	if (account_tx_open(tx, job->account, &a, e) < 0 ||
+	struct folder_path p;
+	if (folder_path_parse(job->path, &p, e) < 0 || account_tx_open(tx, job->account, &a, e) < 0 ||
+		may_make(&a, job->by, &p, e) < 0 ||
 		folder_tx_create(&a, job->path, job->use, false, &job->id, &job->uidvalidity, e) < 0 ||
 		(job->to.n && account_tx_change_raw(&a, job->id, CHANGE_RENAMED, job->to, e) < 0))
 		return -1;
 	return account_tx_close(&a, e);
 }
 
-int mailbox_create(struct store *s, uint32_t account, slice path, enum mailbox_use use, uint32_t *ret_id,
-	uint32_t *ret_uidvalidity, err *e)
+int mailbox_create(struct store *s, uint32_t account, uint32_t by, slice path, enum mailbox_use use,
+	uint32_t *ret_id, uint32_t *ret_uidvalidity, err *e)
 {
-	struct folder_job job = {.account = account, .path = path, .use = use};
+	struct folder_job job = {.account = account, .by = by, .path = path, .use = use};
 	if (store_commit(s, create_run, &job, e) < 0)
 		return -1;
 	if (ret_id)
@@ -198,7 +222,7 @@ static int remove_row(struct mailbox_tx *m, err *e)
 {
 	struct account_tx *a = m->a;
 	if (give_up_path(m, CHANGE_REMOVED, e) < 0 || del_name(m, e) < 0 ||
-		metadata_tx_drop(a, m->row.id, e) < 0)
+		metadata_tx_drop(a, m->row.id, e) < 0 || rights_tx_drop(a, m->row.id, e) < 0)
 		return -1;
 	a->row.mailboxes -= a->row.mailboxes > 0;
 	a->row.removed_mailboxes++;
@@ -230,7 +254,7 @@ static int remove_empty_parents(struct account_tx *a, uint32_t id, err *e)
 static int keep_name(struct mailbox_tx *m, err *e)
 {
 	struct account_tx *a = m->a;
-	if (metadata_tx_drop(a, m->row.id, e) < 0)
+	if (metadata_tx_drop(a, m->row.id, e) < 0 || rights_tx_drop(a, m->row.id, e) < 0)
 		return -1;
 	m->row.noselect = true;
 	m->row.use = USE_NONE;
@@ -247,6 +271,8 @@ static int delete_run(struct store_tx *tx, void *arg, err *e)
 	struct folder_path p;
 	struct mailbox_tx *m = NULL;
 	if (folder_path_parse(job->path, &p, e) < 0 || open_path(tx, job->account, &p, &a, &m, e) < 0)
+		return -1;
+	if (rights_tx_need(m, job->by, RIGHT_REMOVE, NULL, e) < 0)
 		return -1;
 	if (m->row.id == MAILBOX_INBOX)
 		return err_set(e, ERR_DENIED, "INBOX cannot be deleted");
@@ -302,9 +328,9 @@ static int clear_run(struct store_tx *tx, void *arg, err *e)
 	return account_tx_close(&a, e);
 }
 
-int mailbox_delete(struct store *s, uint32_t account, slice path, err *e)
+int mailbox_delete(struct store *s, uint32_t account, uint32_t by, slice path, err *e)
 {
-	struct folder_job job = {.account = account, .path = path};
+	struct folder_job job = {.account = account, .by = by, .path = path};
 	if (store_commit(s, delete_run, &job, e) < 0)
 		return -1;
 	/* It is deleted; what may fail from here on is done by the sweep. */
@@ -423,8 +449,12 @@ static int rename_run(struct store_tx *tx, void *arg, err *e)
 	int rc = is_only_subscribed(m, e);
 	if (rc != 0)
 		return rc < 0 ? -1 : no_such(e);
+	if (rights_tx_need(m, job->by, RIGHT_REMOVE, NULL, e) < 0 || may_make(&a, job->by, &to, e) < 0)
+		return -1;
 	if (free_name(m, &to, e) < 0)
 		return -1;
+	if (kept_name(to.n - 1, to.level[0]))
+		return err_set(e, ERR_DENIED, "the name is kept for mailboxes of others");
 	if (path_within(&to, &from))
 		return err_set(e, ERR_DENIED, "a mailbox cannot become its own child");
 	if (height(&a, m->row.id, LIMIT_MAILBOX_DEPTH, &below, e) < 0)
@@ -444,14 +474,16 @@ static int rename_run(struct store_tx *tx, void *arg, err *e)
 	return account_tx_close(&a, e);
 }
 
-int mailbox_rename(struct store *s, uint32_t account, slice from, slice to, err *e)
+int mailbox_rename(struct store *s, uint32_t account, uint32_t by, slice from, slice to, err *e)
 {
-	struct folder_job job = {.account = account, .path = from, .to = to};
+	struct folder_job job = {.account = account, .by = by, .path = from, .to = to};
 	struct folder_path p;
 	if (folder_path_parse(from, &p, e) < 0)
 		return -1;
 	if (p.n > 1 || !slice_eq(p.level[0], S("INBOX")))
 		return store_commit(s, rename_run, &job, e);
+	if (by != 0 && by != account)
+		return err_set(e, ERR_DENIED, "only its owner can rename INBOX");
 	AUTO(uidset_free) struct uidset uids = {0};
 	if (uidset_add_range(&uids, 1, UINT32_MAX) < 0)
 		return err_set(e, ERR_TEMP, "out of memory");

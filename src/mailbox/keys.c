@@ -102,6 +102,50 @@ struct key key_delivery(uint32_t account, const uint8_t queue_id[16])
 	return k;
 }
 
+struct key key_grants(uint32_t account, uint32_t mailbox)
+{
+	struct key k = key_kind(account, KEY_GRANT);
+	put32(&k, mailbox);
+	return k;
+}
+
+struct key key_grant(uint32_t account, uint32_t mailbox, uint32_t grantee)
+{
+	struct key k = key_grants(account, mailbox);
+	put32(&k, grantee);
+	return k;
+}
+
+struct key key_follow(uint32_t account, const uint8_t hash[16])
+{
+	struct key k = key_kind(account, KEY_FOLLOW);
+	memcpy(k.b + k.n, hash, 16);
+	k.n += 16;
+	return k;
+}
+
+struct key key_shares(uint32_t grantee)
+{
+	struct key k = {.n = 0};
+	put8(&k, 'S');
+	put32(&k, grantee);
+	return k;
+}
+
+struct key key_shares_of(uint32_t grantee, uint32_t account)
+{
+	struct key k = key_shares(grantee);
+	put32(&k, account);
+	return k;
+}
+
+struct key key_share(uint32_t grantee, uint32_t account, uint32_t mailbox)
+{
+	struct key k = key_shares_of(grantee, account);
+	put32(&k, mailbox);
+	return k;
+}
+
 struct key key_holders(uint64_t blob)
 {
 	struct key k = {.n = 0};

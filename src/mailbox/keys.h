@@ -13,11 +13,14 @@
  *   A acc 07 02 mailbox who name  metadata
  *   A acc 08 due message  expunged, restorable until due
  *   A acc 09 queue-id     delivery id of a retry, for some time
+ *   A acc 0a mailbox grantee  rights granted to an account, 0: to anyone
+ *   A acc 0b hash         subscription to a mailbox of another account
  *   D 00                  counters of domains and accounts
  *   D 01 id               domain
  *   D 02 name             -> domain id
  *   N domain localpart    address; domain 0: bare log-in names
  *   R blob acc message    who holds a blob
+ *   S grantee acc mailbox for each rights row: what is shared with an account
  */
 #pragma once
 #include "store/kv.h"
@@ -43,6 +46,8 @@ enum key_kind {
 	KEY_SETTING = 7,
 	KEY_DUE = 8,
 	KEY_DELIVERY = 9,
+	KEY_GRANT = 10,
+	KEY_FOLLOW = 11,
 };
 
 enum key_setting {
@@ -62,6 +67,12 @@ struct key key_change(uint32_t account, uint64_t modseq, uint16_t n);
 struct key key_setting(uint32_t account, enum key_setting kind);
 struct key key_due(uint32_t account, int64_t due_us, uint64_t message);
 struct key key_delivery(uint32_t account, const uint8_t queue_id[16]);
+struct key key_grants(uint32_t account, uint32_t mailbox); /* prefix */
+struct key key_grant(uint32_t account, uint32_t mailbox, uint32_t grantee);
+struct key key_follow(uint32_t account, const uint8_t hash[16]);
+struct key key_shares(uint32_t grantee);                      /* prefix */
+struct key key_shares_of(uint32_t grantee, uint32_t account); /* prefix */
+struct key key_share(uint32_t grantee, uint32_t account, uint32_t mailbox);
 struct key key_holders(uint64_t blob); /* prefix */
 struct key key_holder(uint64_t blob, uint32_t account, uint64_t message);
 struct key key_counters(void);

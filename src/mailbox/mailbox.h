@@ -34,6 +34,7 @@ enum mailbox_use { /* RFC 6154 */
 #define MAILBOX_INBOX        1u /* the INBOX of every account has this id */
 #define MAILBOX_KEYWORDS_MAX 64 /* keyword bits in an entry; names in the mailbox row's table */
 #define MAILBOX_SEPARATOR    '/'
+#define MAILBOX_OTHERS       "Other Users" /* no mailbox has this name at the top: others' are shown there */
 
 struct mailbox_row {                  /* one mailbox */
 	uint32_t account, id, parent; /* parent 0: top level */

@@ -307,6 +307,42 @@ int row_forward_get(slice in, uint32_t account, struct account_forward *ret, err
 	return 0;
 }
 
+void row_grant_put(struct buf *out, const struct mailbox_grant *r)
+{
+	wire_put_u8(out, ROW_VERSION);
+	wire_put_var(out, r->rights);
+	wire_put_var(out, r->denied);
+}
+
+int row_grant_get(slice in, struct mailbox_grant *ret, err *e)
+{
+	struct rd r = row_begin(in);
+	uint32_t rights = rd_var32(&r), denied = rd_var32(&r);
+	if (row_end(&r, "rights", ret->grantee, e) < 0)
+		return -1;
+	ret->rights = rights & RIGHTS_ALL;
+	ret->denied = denied & RIGHTS_ALL;
+	return 0;
+}
+
+void row_follow_put(struct buf *out, const struct mailbox_follow *r)
+{
+	wire_put_u8(out, ROW_VERSION);
+	wire_put_var(out, r->account);
+	wire_put_bytes(out, r->path);
+}
+
+int row_follow_get(slice in, struct mailbox_follow *ret, err *e)
+{
+	struct rd r = row_begin(in);
+	struct mailbox_follow f = {.account = rd_var32(&r)};
+	f.path = rd_bytes(&r, ROW_MAX);
+	if (row_end(&r, "subscription", f.account, e) < 0)
+		return -1;
+	*ret = f;
+	return 0;
+}
+
 void row_id_put(struct buf *out, uint32_t id)
 {
 	wire_put_u8(out, ROW_VERSION);

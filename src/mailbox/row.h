@@ -6,6 +6,7 @@
 #pragma once
 #include "base/wire.h"
 #include "mailbox/account.h"
+#include "mailbox/rights.h"
 
 #define ROW_VERSION 1
 #define ROW_MAX     8192 /* no row of this room is longer, summaries apart */
@@ -51,6 +52,12 @@ int row_address_get(slice in, struct address_row *ret, err *e);
 
 void row_forward_put(struct buf *out, const struct account_forward *r);
 int row_forward_get(slice in, uint32_t account, struct account_forward *ret, err *e);
+
+void row_grant_put(struct buf *out, const struct mailbox_grant *r);
+int row_grant_get(slice in, struct mailbox_grant *ret, err *e); /* the grantee stays as it is */
+
+void row_follow_put(struct buf *out, const struct mailbox_follow *r);
+int row_follow_get(slice in, struct mailbox_follow *ret, err *e);
 
 /* A row that holds one number. */
 void row_id_put(struct buf *out, uint32_t id);

@@ -5,6 +5,7 @@
 #include "mailbox/address.h"
 #include "mailbox/expunge.h"
 #include "mailbox/keys.h"
+#include "mailbox/rights_tx.h"
 #include "mailbox/row.h"
 #include "mailbox/tx.h"
 
@@ -85,9 +86,14 @@ static int clear_mailbox(struct account_tx *a, struct sweep_job *job, err *e)
 static int clear_account(struct store_tx *tx, struct sweep_job *job, err *e)
 {
 	static const enum key_kind kinds[] = {KEY_MESSAGE, KEY_SUMMARY, KEY_NAME, KEY_BLOCK, KEY_MAILBOX,
-		KEY_CHANGE, KEY_SETTING, KEY_DUE, KEY_DELIVERY};
+		KEY_CHANGE, KEY_SETTING, KEY_DUE, KEY_DELIVERY, KEY_FOLLOW};
 	AUTO(account_tx_free) struct account_tx a = {.tx = tx, .id = job->account, .out = BUF_INIT(ROW_MAX)};
 	unsigned left = LIMIT_INTENT_MESSAGES;
+	int grants = rights_tx_clear(tx, job->account, &left, e);
+	if (grants != 0) {
+		job->more = grants > 0;
+		return grants < 0 ? -1 : 0;
+	}
 	for (size_t i = 0; i < COUNT_OF(kinds); i++) {
 		struct key prefix = key_kind(job->account, kinds[i]);
 		for (;;) {

@@ -3,6 +3,10 @@
  * its group is durable: 0, or -1 with the error, and then nothing was changed. Existence, quota and
  * conditions are judged inside the intent, on the commit thread.
  *
+ * `by` is the account that acts. Where it is not the mailbox's owner, its rights (mailbox/rights.h) are
+ * judged there, too: ERR_NOPERM, and ERR_MISSING where it may not even know of the mailbox. 0: the post house
+ * itself.
+ *
  * Common errors: ERR_MISSING no such account or mailbox; ERR_IO; ERR_CORRUPT.
  */
 #pragma once
@@ -31,11 +35,14 @@ struct append_message {
 };
 struct append {
 	uint32_t account, mailbox;
+	uint32_t by;                     /* RIGHT_INSERT; flags it may not set are left out */
 	struct append_message *messages; /* all in one intent, all or none (RFC 3502) */
 	size_t n;
-	/* A message of the account expunged in the same intent (RFC 8508); 0: none. ERR_CONFLICT: it is gone.
+	/*
+	 * A message expunged in the same intent (RFC 8508), if replaces_uid is not 0; account 0: the same;
+	 * `by` needs RIGHT_DELETE and RIGHT_EXPUNGE. ERR_CONFLICT: it is gone.
 	 */
-	uint32_t replaces_mailbox, replaces_uid;
+	uint32_t replaces_account, replaces_mailbox, replaces_uid;
 	uint32_t ret_uidvalidity;
 	uint64_t ret_modseq;
 };
@@ -48,6 +55,7 @@ enum flags_op { FLAGS_REPLACE, FLAGS_ADD, FLAGS_REMOVE };
 
 struct store_flags {
 	uint32_t account, mailbox;
+	uint32_t by; /* flags it may not change stay; ERR_NOPERM when it may change none of those named */
 	const struct uidset *uids; /* members that do not exist are passed over */
 	enum flags_op op;
 	uint8_t flags;
@@ -70,6 +78,8 @@ PARKS int mailbox_store_flags(struct store *s, struct store_flags *a, err *e);
 struct copy {
 	uint32_t account, mailbox;       /* from */
 	uint32_t to_account, to_mailbox; /* another account: messages are new there, blobs shared */
+	/* RIGHT_READ, to move RIGHT_DELETE and RIGHT_EXPUNGE, too; there RIGHT_INSERT, flags as in append */
+	uint32_t by;
 	const struct uidset *uids;
 	/* results; the caller frees the sets. Source and copy lie at the same place of the two sets
 	 * (COPYUID). */
@@ -93,6 +103,7 @@ PARKS int mailbox_move(struct store *s, struct copy *a, err *e);
 
 struct expunge {
 	uint32_t account, mailbox;
+	uint32_t by;                /* RIGHT_EXPUNGE */
 	const struct uidset *uids;  /* NULL: all */
 	bool only_deleted;          /* only those with \Deleted (IMAP); POP3 says false */
 	struct uidset ret_expunged; /* the caller frees it */
@@ -106,23 +117,23 @@ PARKS int mailbox_expunge(struct store *s, struct expunge *a, err *e);
 /*
  * Missing parents are made as well. A path: levels of 1 to LIMIT_MAILBOX_NAME bytes of UTF-8 without control
  * characters, at most LIMIT_MAILBOX_DEPTH of them; a trailing '/' is dropped. ERR_EXISTS, ERR_SYNTAX,
- * ERR_LIMIT.
+ * ERR_LIMIT. `by` needs RIGHT_CREATE in the nearest parent there is; the new mailbox takes over its rights.
  */
-PARKS int mailbox_create(struct store *s, uint32_t account, slice path, enum mailbox_use use,
+PARKS int mailbox_create(struct store *s, uint32_t account, uint32_t by, slice path, enum mailbox_use use,
 	uint32_t *ret_id, uint32_t *ret_uidvalidity, err *e);
 /*
  * With children it loses its messages and becomes \Noselect; a \Noselect one with children, and INBOX:
  * ERR_DENIED. A subscription stays and keeps the name (RFC 9051 6.3.7): see mailbox_item.absent. It is out of
  * sight at once; its messages are expunged (restorable) in steps, by this call and after a crash by
- * mailbox_sweep.
+ * mailbox_sweep. `by` needs RIGHT_REMOVE.
  */
-PARKS int mailbox_delete(struct store *s, uint32_t account, slice path, err *e);
+PARKS int mailbox_delete(struct store *s, uint32_t account, uint32_t by, slice path, err *e);
 /*
  * Children go with it, ids and UIDVALIDITY stay. INBOX: its messages move to the new mailbox, INBOX stays
  * (RFC 9051 6.3.6). Missing parents of `to` are made. ERR_EXISTS, ERR_SYNTAX, ERR_DENIED (into its own
- * child).
+ * child). `by` needs RIGHT_REMOVE, and RIGHT_CREATE in the new nearest parent; INBOX is its owner's.
  */
-PARKS int mailbox_rename(struct store *s, uint32_t account, slice from, slice to, err *e);
+PARKS int mailbox_rename(struct store *s, uint32_t account, uint32_t by, slice from, slice to, err *e);
 PARKS int mailbox_subscribe(struct store *s, uint32_t account, slice path, bool on, err *e);
 PARKS int mailbox_set_use(struct store *s, uint32_t account, slice path, enum mailbox_use use, err *e);
 

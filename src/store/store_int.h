@@ -15,7 +15,7 @@
 
 /* ---- rows of this room ---- */
 
-#define STORE_FORMAT      3
+#define STORE_FORMAT      4
 #define FORMAT_CHECKPOINT 2 /* from here on the engine's file is worth nothing without its checkpoint */
 #define FORMAT_KEY        S("F\0") /* u16 format, u64 store id */
 #define FORMAT_VALUE      10

@@ -263,7 +263,7 @@ static enum talk_result store_directive(struct world *w, slice word, slice rest)
 	}
 	if (slice_eq(word, S("remove-mailbox"))) {
 		err e = {0};
-		return mailbox_delete(w->store, w->account, path, &e) < 0 ? TALK_FAILED : TALK_OK;
+		return mailbox_delete(w->store, w->account, 0, path, &e) < 0 ? TALK_FAILED : TALK_OK;
 	}
 	if (!take_number(&rest, &n))
 		return TALK_UNKNOWN;

@@ -119,7 +119,7 @@ uint32_t make_account(struct fixture *f, const char *localpart, const char *doma
 uint32_t make_mailbox(struct fixture *f, uint32_t account, const char *path)
 {
 	uint32_t id = 0;
-	MUST(mailbox_create(f->store, account, slice_of(path), USE_NONE, &id, NULL, e));
+	MUST(mailbox_create(f->store, account, 0, slice_of(path), USE_NONE, &id, NULL, e));
 	return id;
 }
 

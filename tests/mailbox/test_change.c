@@ -56,19 +56,19 @@ static void paths_given_up(struct fixture *f)
 	make_mailbox(f, a, "One/Two/Three");
 	assert_string_equal(log_since(f, a, at), "created created created");
 	at = modseq_now(f, a);
-	WORKS(mailbox_rename(f->store, a, S("One/Two"), S("New/Deux"), e));
+	WORKS(mailbox_rename(f->store, a, 0, S("One/Two"), S("New/Deux"), e));
 	assert_string_equal(log_since(f, a, at), "created renamed(One/Two)");
 	at = modseq_now(f, a);
-	WORKS(mailbox_delete(f->store, a, S("New/Deux/Three"), e));
+	WORKS(mailbox_delete(f->store, a, 0, S("New/Deux/Three"), e));
 	assert_string_equal(log_since(f, a, at), "removed(New/Deux/Three)");
 	/* The parent stood only for its child in the end. */
 	make_mailbox(f, a, "P/C");
-	WORKS(mailbox_delete(f->store, a, S("P"), e));
+	WORKS(mailbox_delete(f->store, a, 0, S("P"), e));
 	at = modseq_now(f, a);
-	WORKS(mailbox_delete(f->store, a, S("P/C"), e));
+	WORKS(mailbox_delete(f->store, a, 0, S("P/C"), e));
 	assert_string_equal(log_since(f, a, at), "removed(P/C) removed(P)");
 	at = modseq_now(f, a);
-	WORKS(mailbox_rename(f->store, a, S("INBOX"), S("Before"), e));
+	WORKS(mailbox_rename(f->store, a, 0, S("INBOX"), S("Before"), e));
 	assert_string_equal(log_since(f, a, at), "created renamed(INBOX)");
 }
 
@@ -82,7 +82,7 @@ static void settings(struct fixture *f)
 	WORKS(mailbox_set_use(f->store, a, S("Sent"), USE_NONE, e));
 	assert_string_equal(log_since(f, a, at), "settings(1) settings(2)");
 	at = modseq_now(f, a);
-	WORKS(mailbox_delete(f->store, a, S("Junk"), e)); /* subscribed: its name stays */
+	WORKS(mailbox_delete(f->store, a, 0, S("Junk"), e)); /* subscribed: its name stays */
 	assert_string_equal(log_since(f, a, at), "settings(4)");
 	at = modseq_now(f, a);
 	WORKS(mailbox_subscribe(f->store, a, S("Junk"), false, e));
@@ -124,14 +124,14 @@ static void one_of_the_list(struct fixture *f)
 	make_mailbox(f, a, "A/E");
 	make_mailbox(f, a, "INBOX/x");
 	same_as_list(f, a, 12);
-	WORKS(mailbox_delete(f->store, a, S("A/B"), e));
+	WORKS(mailbox_delete(f->store, a, 0, S("A/B"), e));
 	same_as_list(f, a, 12);
 	/* Only a subscription is left of the deepest: what is above it has no mailbox below. */
 	WORKS(mailbox_subscribe(f->store, a, S("A/B/C/D"), true, e));
-	WORKS(mailbox_delete(f->store, a, S("A/B/C/D"), e));
+	WORKS(mailbox_delete(f->store, a, 0, S("A/B/C/D"), e));
 	same_as_list(f, a, 12);
-	WORKS(mailbox_delete(f->store, a, S("A/B/C"), e));
-	WORKS(mailbox_delete(f->store, a, S("A/E"), e));
+	WORKS(mailbox_delete(f->store, a, 0, S("A/B/C"), e));
+	WORKS(mailbox_delete(f->store, a, 0, S("A/E"), e));
 	same_as_list(f, a, 11);
 }
 

@@ -56,44 +56,44 @@ static void folders(struct fixture *f)
 	assert_true(read_path(f, a, "Work/2026", &row));
 	assert_string_equal(
 		paths(f, a), "INBOX Archive Drafts Junk Sent Trash Work+ Work/2026+ Work/2026/May");
-	FAILS(mailbox_create(f->store, a, S("Work"), USE_NONE, NULL, NULL, e), ERR_EXISTS);
-	FAILS(mailbox_create(f->store, a, S("Inbox"), USE_NONE, NULL, NULL, e), ERR_EXISTS);
-	FAILS(mailbox_create(f->store, a, S("a//b"), USE_NONE, NULL, NULL, e), ERR_SYNTAX);
-	FAILS(mailbox_create(f->store, a, S(""), USE_NONE, NULL, NULL, e), ERR_SYNTAX);
-	FAILS(mailbox_create(f->store, a, S("a\nb"), USE_NONE, NULL, NULL, e), ERR_SYNTAX);
-	FAILS(mailbox_create(f->store, a, S("\xff"), USE_NONE, NULL, NULL, e), ERR_SYNTAX);
-	FAILS(mailbox_create(f->store, 999, S("x"), USE_NONE, NULL, NULL, e), ERR_MISSING);
+	FAILS(mailbox_create(f->store, a, 0, S("Work"), USE_NONE, NULL, NULL, e), ERR_EXISTS);
+	FAILS(mailbox_create(f->store, a, 0, S("Inbox"), USE_NONE, NULL, NULL, e), ERR_EXISTS);
+	FAILS(mailbox_create(f->store, a, 0, S("a//b"), USE_NONE, NULL, NULL, e), ERR_SYNTAX);
+	FAILS(mailbox_create(f->store, a, 0, S(""), USE_NONE, NULL, NULL, e), ERR_SYNTAX);
+	FAILS(mailbox_create(f->store, a, 0, S("a\nb"), USE_NONE, NULL, NULL, e), ERR_SYNTAX);
+	FAILS(mailbox_create(f->store, a, 0, S("\xff"), USE_NONE, NULL, NULL, e), ERR_SYNTAX);
+	FAILS(mailbox_create(f->store, 999, 0, S("x"), USE_NONE, NULL, NULL, e), ERR_MISSING);
 
 	/* RENAME keeps id and UIDVALIDITY, children go with it. */
 	assert_true(read_path(f, a, "Work/2026", &row));
-	WORKS(mailbox_rename(f->store, a, S("Work"), S("Old/Job"), e));
+	WORKS(mailbox_rename(f->store, a, 0, S("Work"), S("Old/Job"), e));
 	assert_string_equal(paths(f, a),
 		"INBOX Archive Drafts Junk Old+ Old/Job+ Old/Job/2026+ Old/Job/2026/May Sent Trash");
 	assert_true(read_path(f, a, "Old/Job/2026", &again));
 	assert_true(again.id == row.id && again.uidvalidity == row.uidvalidity);
-	FAILS(mailbox_rename(f->store, a, S("Old"), S("Old/Job/x"), e), ERR_DENIED);
-	FAILS(mailbox_rename(f->store, a, S("Old"), S("Sent"), e), ERR_EXISTS);
-	FAILS(mailbox_rename(f->store, a, S("None"), S("Some"), e), ERR_MISSING);
+	FAILS(mailbox_rename(f->store, a, 0, S("Old"), S("Old/Job/x"), e), ERR_DENIED);
+	FAILS(mailbox_rename(f->store, a, 0, S("Old"), S("Sent"), e), ERR_EXISTS);
+	FAILS(mailbox_rename(f->store, a, 0, S("None"), S("Some"), e), ERR_MISSING);
 
 	/* DELETE: with children it stays as a name; INBOX never goes. */
 	append_one(f, a, again.id, "in the middle", 0);
-	WORKS(mailbox_delete(f->store, a, S("Old/Job/2026"), e));
+	WORKS(mailbox_delete(f->store, a, 0, S("Old/Job/2026"), e));
 	assert_true(read_path(f, a, "Old/Job/2026", &row) && row.noselect && row.messages == 0);
-	FAILS(mailbox_delete(f->store, a, S("Old/Job/2026"), e), ERR_DENIED);
-	FAILS(mailbox_delete(f->store, a, S("inbox"), e), ERR_DENIED);
+	FAILS(mailbox_delete(f->store, a, 0, S("Old/Job/2026"), e), ERR_DENIED);
+	FAILS(mailbox_delete(f->store, a, 0, S("inbox"), e), ERR_DENIED);
 	uint32_t old = row.uidvalidity;
 	make_mailbox(f, a, "Old/Job/2026");
 	assert_true(read_path(f, a, "Old/Job/2026", &row) && !row.noselect && row.uidvalidity > old);
-	WORKS(mailbox_delete(f->store, a, S("Old/Job/2026/May"), e));
-	WORKS(mailbox_delete(f->store, a, S("Old/Job/2026"), e));
+	WORKS(mailbox_delete(f->store, a, 0, S("Old/Job/2026/May"), e));
+	WORKS(mailbox_delete(f->store, a, 0, S("Old/Job/2026"), e));
 	assert_false(read_path(f, a, "Old/Job/2026", &row));
-	FAILS(mailbox_delete(f->store, a, S("Old/Job/2026"), e), ERR_MISSING);
+	FAILS(mailbox_delete(f->store, a, 0, S("Old/Job/2026"), e), ERR_MISSING);
 
 	/* One name, however its accents are put together. */
 	make_mailbox(f, a, "Caf\xc3\xa9/Men\xc3\xbc");
 	assert_true(read_path(f, a, "Cafe\xcc\x81/Menu\xcc\x88", &row));
 	assert_true(read_path(f, a, "Caf\xc3\xa9", &row));
-	FAILS(mailbox_create(f->store, a, S("Cafe\xcc\x81"), USE_NONE, NULL, NULL, e), ERR_EXISTS);
+	FAILS(mailbox_create(f->store, a, 0, S("Cafe\xcc\x81"), USE_NONE, NULL, NULL, e), ERR_EXISTS);
 
 	WORKS(mailbox_subscribe(f->store, a, S("Sent"), false, e));
 	WORKS(mailbox_set_use(f->store, a, S("Old"), USE_ARCHIVE, e));
@@ -108,10 +108,10 @@ static void uidvalidity(struct fixture *f)
 	uint32_t a = make_account(f, "alice", "example.test"), last = 0;
 	for (int i = 0; i < 5; i++) {
 		uint32_t v = 0;
-		WORKS(mailbox_create(f->store, a, S("Box"), USE_NONE, NULL, &v, e));
+		WORKS(mailbox_create(f->store, a, 0, S("Box"), USE_NONE, NULL, &v, e));
 		assert_true(v > last);
 		last = v;
-		WORKS(mailbox_delete(f->store, a, S("Box"), e));
+		WORKS(mailbox_delete(f->store, a, 0, S("Box"), e));
 	}
 }
 
@@ -121,12 +121,12 @@ static void depth(struct fixture *f)
 	struct buf b = BUF_INIT(4096);
 	for (int i = 0; i < LIMIT_MAILBOX_DEPTH; i++)
 		buf_addf(&b, "%sd%d", i ? "/" : "", i);
-	WORKS(mailbox_create(f->store, a, buf_slice(&b), USE_NONE, NULL, NULL, e));
-	WORKS(mailbox_create(f->store, a, S("top"), USE_NONE, NULL, NULL, e));
-	FAILS(mailbox_rename(f->store, a, S("d0"), S("top/d0"), e), ERR_LIMIT);
+	WORKS(mailbox_create(f->store, a, 0, buf_slice(&b), USE_NONE, NULL, NULL, e));
+	WORKS(mailbox_create(f->store, a, 0, S("top"), USE_NONE, NULL, NULL, e));
+	FAILS(mailbox_rename(f->store, a, 0, S("d0"), S("top/d0"), e), ERR_LIMIT);
 	assert_non_null(strstr(paths(f, a), buf_slice(&b).p));
 	buf_addz(&b, "/more");
-	FAILS(mailbox_create(f->store, a, buf_slice(&b), USE_NONE, NULL, NULL, e), ERR_LIMIT);
+	FAILS(mailbox_create(f->store, a, 0, buf_slice(&b), USE_NONE, NULL, NULL, e), ERR_LIMIT);
 	buf_free(&b);
 }
 
@@ -173,7 +173,7 @@ static void rename_inbox(struct fixture *f)
 	struct mailbox_row row = {.id = 0};
 	for (int i = 0; i < 3; i++)
 		append_one(f, a, MAILBOX_INBOX, "x", 0);
-	WORKS(mailbox_rename(f->store, a, S("INBOX"), S("Saved"), e));
+	WORKS(mailbox_rename(f->store, a, 0, S("INBOX"), S("Saved"), e));
 	assert_true(read_path(f, a, "INBOX", &row) && row.messages == 0 && row.uidnext == 4);
 	assert_true(read_path(f, a, "Saved", &row) && row.messages == 3);
 	assert_string_equal(uid_text(f, a, row.id), "1:3");

@@ -145,7 +145,7 @@ static void limits(struct fixture *f)
 	assert_int_equal(e.kind, ERR_QUOTA);
 	assert_true(n > 250);
 	SET(f, a, box, b, "/private/guest", S("has room of his own"));
-	assert_int_equal(mailbox_delete(f->store, a, S("0"), &e), 0);
+	assert_int_equal(mailbox_delete(f->store, a, 0, S("0"), &e), 0);
 	SET(f, a, box, a, "/private/more", slice_make(big, sizeof big));
 	REFUSED(ERR_QUOTA, f, a, box, METADATA_SHARED, "/shared/yet", slice_make(big, sizeof big));
 	/* Guests, all together. */
@@ -157,7 +157,7 @@ static void limits(struct fixture *f)
 	}
 	REFUSED(ERR_LIMIT, f, a, box, b, "/private/more", S("x"));
 	SET(f, a, box, b, "/private/guest", S("may change"));
-	assert_int_equal(mailbox_delete(f->store, a, S("2"), &e), 0);
+	assert_int_equal(mailbox_delete(f->store, a, 0, S("2"), &e), 0);
 	SET(f, a, box, b, "/private/more", S("x"));
 }
 

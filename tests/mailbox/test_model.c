@@ -334,18 +334,18 @@ static void do_folder(struct model *m)
 	if (b->there) {
 		if (rnd(m, 4))
 			return;
-		assert_int_equal(mailbox_create(m->f->store, m->account[acc], slice_of(name), USE_NONE, NULL,
+		assert_int_equal(mailbox_create(m->f->store, m->account[acc], 0, slice_of(name), USE_NONE, NULL,
 					 NULL, &e),
 			-1);
 		assert_int_equal(e.kind, ERR_EXISTS);
-		assert_int_equal(mailbox_delete(m->f->store, m->account[acc], slice_of(name), &e), 0);
+		assert_int_equal(mailbox_delete(m->f->store, m->account[acc], 0, slice_of(name), &e), 0);
 		while (b->n)
 			entry_remove(m, b, 0);
 		b->there = false;
 	} else {
-		assert_int_equal(mailbox_delete(m->f->store, m->account[acc], slice_of(name), &e), -1);
+		assert_int_equal(mailbox_delete(m->f->store, m->account[acc], 0, slice_of(name), &e), -1);
 		assert_int_equal(e.kind, ERR_MISSING);
-		assert_int_equal(mailbox_create(m->f->store, m->account[acc], slice_of(name), USE_NONE,
+		assert_int_equal(mailbox_create(m->f->store, m->account[acc], 0, slice_of(name), USE_NONE,
 					 &b->id, NULL, &e),
 			0);
 		b->there = true;

@@ -159,7 +159,7 @@ int imap_append_argument(struct imap_append *ap, slice *ret)
 	return rc < 0 ? rc : next_line(ap);
 }
 
-static int take_utf8(struct imap_append *ap, struct imap_sink *k)
+int imap_append_utf8(struct imap_append *ap, struct imap_sink *k)
 {
 	struct imap_args *a = ap->a;
 
@@ -167,7 +167,7 @@ static int take_utf8(struct imap_append *ap, struct imap_sink *k)
 		imap_args_fail(a, "UTF8 wants ENABLE UTF8=ACCEPT first");
 		return imap_append_bad(ap);
 	}
-	if (!imap_take_sp(a) || !imap_take_c(a, '('))
+	if (!imap_take_c(a, '('))
 		return imap_append_bad(ap);
 	if (!imap_append_at_literal(ap) || !ap->s->command.pending.binary) {
 		imap_args_fail(a, "UTF8 wants a binary literal");
@@ -189,7 +189,7 @@ static int take_data(struct imap_append *ap, struct imap_sink *k)
 		return imap_append_bad(ap);
 	}
 	if (slice_ieq(word, S("UTF8")))
-		return take_utf8(ap, k);
+		return imap_take_sp(ap->a) ? imap_append_utf8(ap, k) : imap_append_bad(ap);
 	if (slice_ieq(word, S("CATENATE")))
 		return imap_take_sp(ap->a) ? imap_take_catenate(ap, k) : imap_append_bad(ap);
 	imap_args_fail(ap->a, "a literal, CATENATE or UTF8 may stand there");

@@ -51,6 +51,8 @@ int imap_append_bad(struct imap_append *ap);
 bool imap_append_at_literal(const struct imap_append *ap);
 /* Reads the literal just announced into the sink, and the line behind it. */
 PARKS int imap_append_literal(struct imap_append *ap, struct imap_sink *k);
+/* "(~{n}...)" behind UTF8 (RFC 6855 4): the same in parentheses. */
+PARKS int imap_append_utf8(struct imap_append *ap, struct imap_sink *k);
 /* CATENATE's list of parts (RFC 4469), from its parenthesis on. */
 PARKS int imap_take_catenate(struct imap_append *ap, struct imap_sink *k);
 /* Reads a short literal just announced, and the line behind it. */

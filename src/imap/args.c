@@ -1,4 +1,5 @@
 #include "imap/args.h"
+#include "base/encode.h"
 
 struct imap_args imap_args_of(const struct imap_command *c, struct arena *a)
 {
@@ -155,6 +156,8 @@ static bool take_quoted(struct imap_args *a, slice *ret)
 	if (i >= a->text.n)
 		return imap_args_fail(a, "a quoted string without its end");
 	slice raw = slice_sub(a->text, 1, i - 1);
+	if (a->utf8 && !utf8_valid(raw))
+		return imap_args_fail(a, "a quoted string that is not UTF-8");
 	if (escapes > 0) {
 		char *to = arena_new_n(a->arena, char, raw.n);
 		size_t n = 0;

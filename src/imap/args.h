@@ -11,6 +11,7 @@ struct imap_args {
 	slice text; /* what is left of the part's text */
 	bool literal_taken;
 	struct arena *arena;
+	bool utf8; /* UTF8=ACCEPT is enabled: RFC 6855 3 */
 	const char *why;
 };
 

@@ -184,8 +184,10 @@ static int add_part(struct imap_append *ap, struct imap_sink *k)
 		imap_args_fail(a, "TEXT wants a literal");
 		return imap_append_bad(ap);
 	}
+	if (slice_ieq(word, S("UTF8"))) /* RFC 6855 4 */
+		return imap_append_utf8(ap, k);
 	if (!slice_ieq(word, S("URL"))) {
-		imap_args_fail(a, "a part is URL or TEXT");
+		imap_args_fail(a, "a part is URL, TEXT or UTF8");
 		return imap_append_bad(ap);
 	}
 	if (imap_append_at_literal(ap))

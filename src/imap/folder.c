@@ -244,11 +244,11 @@ int imap_cmd_status(struct imap_session *s, struct imap_args *a)
 	int rc = store_snap_begin(s->store, &snap, &e);
 	if (rc == 0)
 		rc = imap_place_find(s, &snap, &place, &row, &e);
+	store_snap_end(&snap);
 	if (rc > 0 && !row.noselect)
 		imap_write_status(s, place.name, &row, items);
 	else if (rc > 0)
 		rc = 0;
-	store_snap_end(&snap);
 	if (rc < 0)
 		return imap_answer_err(s, &e);
 	return rc > 0 ? imap_answer(s, IMAP_OK, "as it is now")

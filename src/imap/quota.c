@@ -5,6 +5,7 @@
 #include "imap/quota.h"
 #include "imap/name.h"
 #include "imap/session_int.h"
+#include "io/fiber.h"
 
 #define UNIT 1024 /* octets of STORAGE: RFC 9208 5.1 */
 
@@ -103,29 +104,49 @@ int imap_cmd_setquota(struct imap_session *s, struct imap_args *a)
 	return imap_answer(s, IMAP_NO, "[NOPERM] who runs the post house sets the limits");
 }
 
-int imap_deleted_storage(const struct imap_session *s, const struct mailbox_row *row, uint64_t *ret, err *e)
+#define STEP 16384 /* entries read on one snapshot, some 2 ms */
+
+/* Adds up to STEP entries from *from on, which becomes the next UID, or 0 at the end. */
+static int add_deleted(const struct imap_session *s, const struct mailbox_row *row, uint32_t *from,
+	uint32_t *left, uint64_t *bytes, err *e)
 {
 	struct store_snap snap = {0};
 	struct mailbox_entry_scan sc;
 	const struct mailbox_entry *entry;
-	uint64_t bytes = 0;
-	uint32_t left = row->deleted;
-	int rc = 0;
+	unsigned n = 0;
 
-	if (left > 0 && store_snap_begin(s->store, &snap, e) < 0)
+	if (store_snap_begin(s->store, &snap, e) < 0)
 		return -1;
-	if (left > 0 && (rc = mailbox_entry_open(&snap, row->account, row->id, 1, UINT32_MAX, &sc, e)) == 0) {
-		while (left > 0 && (rc = mailbox_entry_next(&sc, &entry, e)) > 0) {
+	int rc = mailbox_entry_open(&snap, row->account, row->id, *from, UINT32_MAX, &sc, e);
+	if (rc == 0) {
+		*from = 0;
+		while (*left > 0 && (rc = mailbox_entry_next(&sc, &entry, e)) > 0) {
+			if (n++ == STEP) {
+				*from = entry->uid;
+				break;
+			}
 			if (entry->flags & FLAG_DELETED) {
-				bytes += entry->size;
-				left--;
+				*bytes += entry->size;
+				--*left;
 			}
 		}
 		mailbox_entry_close(&sc);
 	}
 	store_snap_end(&snap);
-	if (rc < 0)
-		return -1;
+	return rc < 0 ? -1 : 0;
+}
+
+int imap_deleted_storage(const struct imap_session *s, const struct mailbox_row *row, uint64_t *ret, err *e)
+{
+	uint64_t bytes = 0;
+	uint32_t left = row->deleted, from = 1;
+
+	while (left > 0 && from > 0) {
+		if (add_deleted(s, row, &from, &left, &bytes, e) < 0)
+			return -1;
+		if (from > 0 && fiber_yield() < 0)
+			return err_set(e, ERR_CANCELED, "the session is told to end");
+	}
 	*ret = bytes;
 	return 0;
 }

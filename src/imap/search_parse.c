@@ -382,7 +382,11 @@ bool imap_take_search(struct imap_args *a, struct search *ret)
 
 	if (!imap_take_search_returns(a, ret) || !imap_take_sp(a))
 		return false;
-	if (try_word(a, S("CHARSET")) && !take_charset(&p))
-		return false;
+	if (try_word(a, S("CHARSET"))) {
+		if (a->utf8) /* RFC 6855 3 */
+			return imap_args_fail(a, "with UTF8=ACCEPT all is UTF-8: no CHARSET");
+		if (!take_charset(&p))
+			return false;
+	}
 	return take_keys(&p);
 }

@@ -226,6 +226,7 @@ static int run_command(struct imap_session *s)
 	const struct verb *v = judge_verb(s, &a, &why);
 	int rc;
 
+	a.utf8 = s->utf8;
 	s->answer = S("done");
 	s->status = IMAP_OK;
 	s->progress_at = loop_now();

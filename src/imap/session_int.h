@@ -142,7 +142,9 @@ struct imap_flags {
 bool imap_take_flags(struct imap_args *a, bool bare, struct imap_flags *ret);
 /* STATUS attributes (RFC 9051 6.3.11). */
 bool imap_take_status_items(struct imap_args *a, unsigned *ret);
-void imap_write_status(struct imap_session *s, slice path, const struct mailbox_row *row, unsigned items);
+/* Uses numbers of the row only. */
+PARKS void imap_write_status(
+	struct imap_session *s, slice path, const struct mailbox_row *row, unsigned items);
 /* FLAGS and PERMANENTFLAGS of the selected mailbox. */
 void imap_write_flag_lists(struct imap_session *s, const struct mailbox_row *row);
 

@@ -27,6 +27,21 @@ static bool normalise(struct folder_path *p, slice *path)
 	return true;
 }
 
+/* Also those of Unicode, and its separators of lines and paragraphs (RFC 6855 3). UTF-8. */
+static bool has_control(slice s)
+{
+	for (size_t i = 0; i < s.n; i++) {
+		unsigned char c = (unsigned char)s.p[i];
+
+		if (c < 0x20 || c == 0x7f || (c == 0xc2 && (unsigned char)s.p[i + 1] < 0xa0))
+			return true;
+		if (c == 0xe2 && (unsigned char)s.p[i + 1] == 0x80 &&
+			((unsigned char)s.p[i + 2] & 0xfe) == 0xa8)
+			return true;
+	}
+	return false;
+}
+
 int folder_path_parse(slice path, struct folder_path *ret, err *e)
 {
 	if (path.n > LIMIT_MAILBOX_PATH)
@@ -46,9 +61,8 @@ int folder_path_parse(slice path, struct folder_path *ret, err *e)
 		if (level.n > LIMIT_MAILBOX_NAME || ret->n == LIMIT_MAILBOX_DEPTH)
 			return err_set(e, ERR_LIMIT, "a mailbox name is at most %d levels of %d bytes",
 				LIMIT_MAILBOX_DEPTH, LIMIT_MAILBOX_NAME);
-		for (size_t i = 0; i < level.n; i++)
-			if ((unsigned char)level.p[i] < 0x20 || level.p[i] == 0x7f)
-				return err_set(e, ERR_SYNTAX, "a mailbox name has a control character");
+		if (has_control(level))
+			return err_set(e, ERR_SYNTAX, "a mailbox name has a control character");
 		ret->level[ret->n++] = level;
 	}
 	if (slice_ieq(ret->level[0], S("INBOX")))

@@ -153,13 +153,14 @@ static void hear(struct talk *t, slice pattern, bool skip)
 
 struct nap {
 	struct fiber *waker;
-	bool over;
+	bool sleeps, over;
 };
 
 static void nap(void *arg)
 {
 	struct nap *n = arg;
 
+	n->sleeps = true;
 	fiber_sleep(1);
 	n->over = true;
 	fiber_wake(n->waker);
@@ -178,8 +179,8 @@ static void jump(struct talk *t, uint64_t ms)
 	t->clock = (t->clock ? t->clock : loop_now()) + ms;
 	if (!fiber_start("clock", nap, &n))
 		abort();
-	fiber_yield();
-	fiber_yield();
+	while (!n.sleeps) /* then the clock is put before the loop can look for timers */
+		fiber_yield();
 	clock_fake(t->clock, WALL_US + (int64_t)ms * 1000);
 	fiber_park_firmly(&n.over);
 }

@@ -26,6 +26,13 @@ uint64_t clock_boot_ms(void)
 	return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
 }
 
+uint64_t clock_span_us(void)
+{
+	struct timespec t = read_clock(CLOCK_MONOTONIC);
+
+	return (uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_nsec / 1000;
+}
+
 int64_t clock_wall_us(void)
 {
 	struct timespec t;

@@ -3,6 +3,7 @@
 #include <stdint.h>
 
 uint64_t clock_boot_ms(void);
+uint64_t clock_span_us(void); /* for measuring how long something takes; never faked */
 int64_t clock_wall_us(void); /* microseconds since 1970 UTC */
 static inline int64_t clock_wall_s(void)
 {

@@ -46,8 +46,11 @@
 #define STACK_BYTES LIMIT_FIBER_STACK
 #endif
 #define TRIM_AFTER_MS 2000
-#define HEAP_TRIM     64 /* connections that came to rest before the holes they left in the heap are given back \
-			  */
+#define HEAP_TRIM                                                                                            \
+	64 /* connections that came to rest before the holes they left in the heap are given back            \
+	    */
+#define ROUND_US    5000 /* for those that were woken */
+#define YIELDED_US  250  /* and for those that have yielded: one of them at least */
 #define CENSUS_FILL 0xA5
 
 extern void fiber_switch(void **save_sp, void *load_sp);
@@ -172,17 +175,34 @@ bool fiber_canceled(void)
 	return fiber_self()->canceled;
 }
 
-static void make_ready(struct loop *l, struct fiber *f)
+static void enqueue(struct fiber_queue *q, struct fiber *f)
 {
 	if (f->ready)
 		return;
 	f->ready = true;
 	f->next_ready = NULL;
-	if (l->ready_tail)
-		l->ready_tail->next_ready = f;
+	if (q->last)
+		q->last->next_ready = f;
 	else
-		l->ready_head = f;
-	l->ready_tail = f;
+		q->first = f;
+	q->last = f;
+}
+
+static struct fiber *dequeue(struct fiber_queue *q)
+{
+	struct fiber *f = q->first;
+
+	q->first = f->next_ready;
+	if (!q->first)
+		q->last = NULL;
+	f->ready = false;
+	f->next_ready = NULL;
+	return f;
+}
+
+static void make_ready(struct loop *l, struct fiber *f)
+{
+	enqueue(&l->ready, f);
 }
 
 struct fiber *fiber_start(const char *name, fiber_fn *fn, void *arg)
@@ -470,7 +490,7 @@ int fiber_yield(void)
 	if (f->canceled)
 		return -ECANCELED;
 	f->parked = true;
-	make_ready(l, f);
+	enqueue(&l->yielded, f);
 	to_loop(l, f, false);
 	f->parked = false;
 	return f->canceled ? -ECANCELED : 0;
@@ -492,14 +512,6 @@ void fiber_allow_park(void)
 		assert(l->forbid > 0);
 		l->forbid--;
 	}
-}
-
-static uint64_t clock_us(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * 1000000u + (uint64_t)t.tv_nsec / 1000u;
 }
 
 static void bury(struct loop *l, struct fiber *f)
@@ -543,30 +555,33 @@ static void resume(struct loop *l, struct fiber *f)
 	l->current = NULL;
 }
 
-/* One round: fibers made ready meanwhile wait for the next, so that a yielding one cannot starve the poll. */
+static uint64_t run_one(struct loop *l, struct fiber *f, uint64_t from)
+{
+	resume(l, f);
+	uint64_t now = clock_span_us();
+	loop_held(l, f->name, f->label, now - from);
+	if (f->ended)
+		bury(l, f);
+	return now;
+}
+
+/*
+ * First those that something woke, with what they wake in turn. Then those that have yielded: they are at
+ * long work, so the poll has its turn after each bit of it, and whose input has come waits for one of them
+ * only, however many there are. They have their turn however many are woken.
+ */
 void fibers_run_ready(struct loop *l)
 {
-	for (unsigned rounds = 0; l->ready_head && rounds < 16; rounds++) {
-		struct fiber *f = l->ready_head;
+	uint64_t begun = clock_span_us(), now = begun;
 
-		l->ready_head = l->ready_tail = NULL;
-		while (f) {
-			struct fiber *next = f->next_ready;
-			uint64_t from = clock_us();
-
-			f->ready = false;
-			f->next_ready = NULL;
-			resume(l, f);
-			uint64_t took = clock_us() - from;
-			if (took > l->longest_us) {
-				l->longest_us = took;
-				l->longest_name = f->name;
-			}
-			if (f->ended)
-				bury(l, f);
-			f = next;
-		}
-	}
+	while (l->ready.first && now - begun < ROUND_US)
+		now = run_one(l, dequeue(&l->ready), now);
+	begun = now;
+	do {
+		if (!l->yielded.first)
+			return;
+		now = run_one(l, dequeue(&l->yielded), now);
+	} while (!l->ready.first && now - begun < YIELDED_US);
 }
 
 /*

@@ -5,7 +5,8 @@
 #include <pthread.h>
 #include <stdlib.h>
 
-#define SWEEP_MS 5000 /* how often long-parked stacks are looked for */
+#define SWEEP_MS       5000 /* how often long-parked stacks are looked for */
+#define STALL_PAUSE_MS 1000 /* a stall that is no longer than the last one told is not told within */
 
 static _Thread_local struct loop *this_loop;
 
@@ -51,10 +52,11 @@ static void turn(struct loop *l)
 {
 	fibers_run_ready(l);
 	run_tails(l);
-	if (l->ready_head && !l->idle_on) {
+	bool more = l->ready.first || l->yielded.first;
+	if (more && !l->idle_on) {
 		uv_idle_start(&l->idle, on_idle);
 		l->idle_on = true;
-	} else if (!l->ready_head && l->idle_on) {
+	} else if (!more && l->idle_on) {
 		uv_idle_stop(&l->idle);
 		l->idle_on = false;
 	}
@@ -97,7 +99,9 @@ static void on_async(uv_async_t *h)
 	while (first) {
 		m = first;
 		first = m->next;
+		uint64_t from = clock_span_us();
 		m->run(m);
+		loop_held(l, "message", "", clock_span_us() - from);
 	}
 }
 
@@ -203,14 +207,38 @@ void loop_free(struct loop *l)
 	free(l);
 }
 
-uint64_t loop_longest_us(const char **ret_name)
+uint64_t loop_longest_us(struct loop *l, const char **ret_name)
 {
-	struct loop *l = loop_self();
-	uint64_t us = l->longest_us;
+	const char *name = atomic_load(&l->longest_name);
 
-	*ret_name = l->longest_name ? l->longest_name : "";
-	l->longest_us = 0;
-	return us;
+	*ret_name = name ? name : "";
+	return atomic_exchange(&l->longest_us, 0);
+}
+
+uint64_t loop_stalls(struct loop *l)
+{
+	return atomic_load(&l->stalls);
+}
+
+void loop_on_stall(struct loop *l, loop_stall_fn *told)
+{
+	l->on_stall = told;
+}
+
+void loop_held(struct loop *l, const char *name, const char *label, uint64_t us)
+{
+	if (us > atomic_load_explicit(&l->longest_us, memory_order_relaxed)) {
+		atomic_store(&l->longest_us, us);
+		atomic_store(&l->longest_name, name);
+	}
+	if (us <= LOOP_STALL_US)
+		return;
+	atomic_fetch_add(&l->stalls, 1);
+	if (!l->on_stall || (l->now - l->told_at < STALL_PAUSE_MS && us <= l->told_us))
+		return;
+	l->told_at = l->now;
+	l->told_us = us;
+	l->on_stall(name, label, us);
 }
 
 char *loop_buffer_take(void)

@@ -43,6 +43,16 @@ struct loop_tail {
 };
 void loop_at_tail(struct loop_tail *t);
 
-/* Watchdog: longest time one fiber or callback held the loop since the last call, in microseconds, and who.
+/*
+ * Watchdog: longest time that one fiber or posted message held a loop since the last call, in microseconds of
+ * the wall clock, and who; and how many held it longer than LOOP_STALL_US. From any thread.
  */
-uint64_t loop_longest_us(const char **ret_name);
+#define LOOP_STALL_US 50000
+uint64_t loop_longest_us(struct loop *l, const char **ret_name);
+uint64_t loop_stalls(struct loop *l);
+/*
+ * Called on the loop's thread, outside of fibers, after one that held it longer: a fiber's name and label, or
+ * "message" and "". Once a second at most, the longer ones of it.
+ */
+typedef void loop_stall_fn(const char *name, const char *label, uint64_t us);
+void loop_on_stall(struct loop *l, loop_stall_fn *told);

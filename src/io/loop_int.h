@@ -21,6 +21,10 @@ struct fiber {
 	void *sanitizer; /* ASan fake stack or TSan fiber */
 };
 
+struct fiber_queue {
+	struct fiber *first, *last;
+};
+
 struct deadline {
 	uint64_t at; /* never later than the fiber's own deadline */
 	struct fiber *fiber;
@@ -40,7 +44,7 @@ struct loop {
 	uv_async_t async;
 	const char *name;
 	struct fiber *current;
-	struct fiber *ready_head, *ready_tail;
+	struct fiber_queue ready, yielded;
 	struct fiber *all;
 	size_t fibers;
 	struct deadline *heap;
@@ -54,8 +58,11 @@ struct loop {
 	const void *stack_bottom;
 	size_t stack_size;
 	unsigned forbid;
-	uint64_t longest_us;
-	const char *longest_name;
+	_Atomic uint64_t longest_us, stalls;
+	_Atomic(const char *) longest_name;
+	loop_stall_fn *on_stall;
+	uint64_t told_us; /* of the last stall it was told, and when */
+	uint64_t told_at;
 	bool idle_on, stopped;
 	char *spare[LOOP_SPARE_BUFFERS];
 	unsigned spare_n, spare_low; /* low: the fewest since the last sweep */
@@ -64,6 +71,8 @@ struct loop {
 	unsigned rested; /* fibers that came to rest since the heap was trimmed */
 };
 
+/* Somebody held the loop so long. */
+void loop_held(struct loop *l, const char *name, const char *label, uint64_t us);
 void fibers_run_ready(struct loop *l);
 void fibers_expire(struct loop *l);
 void fibers_sweep(struct loop *l);

@@ -6,6 +6,7 @@
  * error makes the store suspect: what is on disk is unknown until it has been read again, and a sync that
  * failed once may not be asked again (D2).
  */
+#include "base/clock.h"
 #include "base/wire.h"
 #include "limits.h"
 #include "store/store_int.h"
@@ -336,6 +337,17 @@ static void group(struct store *s)
 	answer(list);
 }
 
+/* The same, and notes how long it took. */
+static void timed_group(struct store *s)
+{
+	uint64_t from = clock_span_us();
+
+	group(s);
+	uint64_t took = clock_span_us() - from, longest = atomic_load(&s->longest_us);
+	while (took > longest && !atomic_compare_exchange_weak(&s->longest_us, &longest, took))
+		;
+}
+
 /* ---- the thread and its queue ---- */
 
 /* Puts what was submitted behind the queue, oldest first. */
@@ -384,7 +396,7 @@ static void *commit_thread(void *arg)
 	for (;;) {
 		gather(s);
 		if (s->first)
-			group(s);
+			timed_group(s);
 		checkpoint_poll(s);
 		if (s->first || atomic_load(&s->submitted))
 			continue;

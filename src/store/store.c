@@ -225,6 +225,11 @@ const struct store_open_report *store_opened(const struct store *s)
 	return &s->report;
 }
 
+uint64_t store_longest_group_us(struct store *s)
+{
+	return atomic_exchange(&s->longest_us, 0);
+}
+
 void store_stats(struct store *s, struct store_stats *ret)
 {
 	pthread_mutex_lock(&s->fill.lock); /* its copies of what the commit thread knows */

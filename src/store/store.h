@@ -184,6 +184,8 @@ MUST_USE int store_spool_new(struct store *s, err *e); /* a descriptor or -1 */
 PARKS int store_big_finish(struct store *s, int spool_fd, uint64_t length, struct store_big **ret, err *e);
 void store_big_drop(struct store_big *b); /* unlinks it when no intent took it; frees */
 
+/* Microseconds that the longest group took, from its first intent to its answers, since the last call. */
+uint64_t store_longest_group_us(struct store *s);
 struct store_stats {
 	uint64_t groups, intents, bytes, volume, volume_used, engine_bytes;
 	bool suspect;

@@ -297,7 +297,7 @@ struct store {
 	struct store_intent *first, *last;        /* taken off it, oldest first */
 	char why[200];                            /* of suspect; written before it is set */
 
-	_Atomic uint64_t groups, intents, bytes;
+	_Atomic uint64_t groups, intents, bytes, longest_us;
 	struct store_open_report report;
 };
 

@@ -177,6 +177,63 @@ static void test_post(void **state)
 	assert_string_equal(t.text, "0123456789");
 }
 
+static struct {
+	char label[40];
+	uint64_t us;
+	unsigned times;
+} stall;
+
+static void on_stall(const char *name, const char *label, uint64_t us)
+{
+	assert_string_equal(name, "hog");
+	snprintf(stall.label, sizeof stall.label, "%s", label);
+	stall.us = us;
+	stall.times++;
+}
+
+static void hold(uint64_t us)
+{
+	uint64_t until = clock_span_us() + us;
+
+	while (clock_span_us() < until)
+		;
+}
+
+static void hogs(void *arg)
+{
+	(void)arg;
+	fiber_label("short");
+	hold(1000);
+	assert_int_equal(fiber_yield(), 0);
+	fiber_label("long");
+	hold(LOOP_STALL_US + 2000);
+	assert_int_equal(fiber_yield(), 0);
+	fiber_label("longer");
+	hold(LOOP_STALL_US * 3);
+	assert_int_equal(fiber_yield(), 0);
+}
+
+/* The watchdog names who held the loop, once it runs on. */
+static void test_stall(void **state)
+{
+	struct loop *l = loop_new("test");
+	const char *name;
+
+	(void)state;
+	assert_non_null(l);
+	loop_on_stall(l, on_stall);
+	assert_non_null(fiber_start("hog", hogs, NULL));
+	loop_run(l);
+	assert_true(stall.times >= 2);
+	assert_string_equal(stall.label, "longer");
+	assert_true(stall.us >= LOOP_STALL_US * 3);
+	assert_true(loop_stalls(l) >= 2);
+	assert_true(loop_longest_us(l, &name) >= LOOP_STALL_US * 3);
+	assert_string_equal(name, "hog");
+	assert_true(loop_longest_us(l, &name) == 0);
+	loop_free(l);
+}
+
 static void sleeper(void *arg)
 {
 	unsigned *left = arg;
@@ -206,6 +263,7 @@ int main(void)
 		cmocka_unit_test(test_worker),
 		cmocka_unit_test(test_post),
 		cmocka_unit_test(test_many),
+		cmocka_unit_test(test_stall),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

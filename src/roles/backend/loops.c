@@ -275,6 +275,8 @@ static void *loop_thread(void *arg)
 
 	l->loop = loop_new("backend");
 	l->keeper = l->loop ? fiber_start("main", keep, l) : NULL;
+	if (l->loop)
+		role_watch_loop(l->loop);
 	pthread_barrier_wait(t->ready);
 	if (l->keeper)
 		loop_run(l->loop);

@@ -130,21 +130,38 @@ static void drain(struct role_run *r)
 	back_queue_drain(r->state);
 }
 
+/* The session loops, but for the first one, which every role tells of. */
+static void loops_status(const struct backend *b, struct buf *json)
+{
+	const char *longest;
+
+	buf_addz(json, ",\"loops\":[");
+	for (unsigned i = 1; i < b->loops_n; i++) {
+		uint64_t us = loop_longest_us(b->loops[i].loop, &longest);
+
+		buf_addf(json, "%s{\"longest_us\":%llu,\"longest\":\"%s\",\"stalls\":%llu}", i > 1 ? "," : "",
+			(unsigned long long)us, longest, (unsigned long long)loop_stalls(b->loops[i].loop));
+	}
+	buf_addz(json, "]");
+}
+
 static void status(struct role_run *r, struct buf *json)
 {
 	struct backend *b = r->state;
 	struct store_stats s;
 
+	loops_status(b, json);
 	store_stats(b->store, &s);
 	buf_addf(json,
 		",\"sessions\":%u,\"sessions_total\":%llu,\"delivered\":%llu,\"store\":{\"suspect\":%s,"
 		"\"groups\":%llu,"
 		"\"intents\":%llu,\"bytes\":%llu,\"volume\":%llu,\"volume_used\":%llu,\"engine_bytes\":%llu,"
-		"\"epoch\":%u}",
+		"\"epoch\":%u,\"longest_group_us\":%llu}",
 		back_sessions(b), (unsigned long long)b->sessions_total, (unsigned long long)b->delivered,
 		s.suspect ? "true" : "false", (unsigned long long)s.groups, (unsigned long long)s.intents,
 		(unsigned long long)s.bytes, (unsigned long long)s.volume, (unsigned long long)s.volume_used,
-		(unsigned long long)s.engine_bytes, s.epoch);
+		(unsigned long long)s.engine_bytes, s.epoch,
+		(unsigned long long)store_longest_group_us(b->store));
 	back_queue_status(b, json);
 }
 

@@ -178,8 +178,9 @@ static void on_role_status(struct channel_request *q, void *arg)
 		r->sandbox.seccomp ? "true" : "false", r->sandbox.weakness ? "\"" : "",
 		r->sandbox.weakness ? r->sandbox.weakness : "null", r->sandbox.weakness ? "\"" : "",
 		fiber_count());
-	uint64_t us = loop_longest_us(&longest);
-	buf_addf(&json, ",\"longest_us\":%llu,\"longest\":\"%s\"", (unsigned long long)us, longest);
+	uint64_t us = loop_longest_us(r->loop, &longest);
+	buf_addf(&json, ",\"longest_us\":%llu,\"longest\":\"%s\",\"stalls\":%llu", (unsigned long long)us,
+		longest, (unsigned long long)loop_stalls(r->loop));
 	fiber_census(&json);
 	if (r->ops->status)
 		r->ops->status(r, &json);
@@ -188,6 +189,16 @@ static void on_role_status(struct channel_request *q, void *arg)
 	else
 		msg_role_status_answer(q, &(struct msg_role_status_reply){.json = buf_slice(&json)});
 	buf_free(&json);
+}
+
+static void stalled(const char *name, const char *label, uint64_t us)
+{
+	log_event(LOG_WARN, "loop_stalled", F_STR("fiber", name), F_STR("at", label), F_U64("ms", us / 1000));
+}
+
+void role_watch_loop(struct loop *l)
+{
+	loop_on_stall(l, stalled);
 }
 
 static void supervisor_gone(void *arg, struct channel *c, const char *why, bool offense)
@@ -240,6 +251,7 @@ static int begin(struct role_run *r, int argc, char **argv, err *e)
 	r->loop = loop_new(role_name(r->ops->role));
 	if (!r->loop)
 		return err_set(e, ERR_TEMP, "no memory for the loop");
+	role_watch_loop(r->loop);
 	return 0;
 }
 

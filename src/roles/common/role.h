@@ -61,6 +61,9 @@ struct role_run {
 	void *state; /* of the role */
 };
 
+/* Has the log name what holds a loop for too long. For the loops that a role makes itself. */
+void role_watch_loop(struct loop *l);
+
 /* main() of every role is this. */
 int role_main(int argc, char **argv, const struct role_ops *ops, void *state);
 

@@ -45,12 +45,11 @@ static int fill(struct imap_session *s, struct store_snap *snap, uint32_t *ret_f
 	if (row.noselect)
 		return 0;
 	if (change_state(snap, s->box.account, &floor, &s->box.modseq, e) < 0 ||
-		mailbox_uids(snap, s->box.account, row.id, 0, &s->box.uids, e) < 0)
+		imap_view_fill(s, snap, &row, e) < 0)
 		return -1;
 	if (row.unseen > 0 && first_unseen(s, snap, ret_first_unseen, e) < 0)
 		return -1;
-	s->box.uidvalidity = row.uidvalidity;
-	s->box.highest = s->box.told = row.highest_modseq;
+	s->box.told = row.highest_modseq;
 	s->box.keywords = mailbox_keyword_count(&row);
 	return 1;
 }
@@ -90,6 +89,7 @@ void imap_box_close(struct imap_session *s)
 
 struct news {
 	struct uidset added, flagged;
+	struct uidset quiet; /* of flagged, in the time of which the client may have made the change itself */
 	unsigned keywords;
 };
 
@@ -98,14 +98,8 @@ static int flagged_range(
 {
 	const struct imap_quiet *q = &s->quiet;
 
-	if (modseq <= q->after || modseq > q->upto)
-		return uidset_add_range(&n->flagged, first, last);
-	for (uint32_t uid = uidset_next(&s->box.uids, first); uid != 0 && uid <= last;
-		uid = uid == UINT32_MAX ? 0 : uidset_next(&s->box.uids, uid + 1)) {
-		if (!uidset_has(&q->uids, uid) && uidset_add(&n->flagged, uid) < 0)
-			return -1;
-	}
-	return 0;
+	return uidset_add_range(
+		modseq <= q->after || modseq > q->upto ? &n->flagged : &n->quiet, first, last);
 }
 
 static int take_change(struct imap_session *s, struct news *n, struct change *c)
@@ -145,6 +139,9 @@ static int from_log(struct imap_session *s, struct store_snap *snap, struct news
 		}
 	}
 	change_close(&sc);
+	if (rc == 0 && n->quiet.n > 0 &&
+		(uidset_subtract(&n->quiet, &s->quiet.uids) < 0 || uidset_merge(&n->flagged, &n->quiet) < 0))
+		rc = err_set(e, ERR_TEMP, "no memory");
 	return rc;
 }
 
@@ -222,7 +219,7 @@ static int gather(struct imap_session *s, struct news *n, err *e)
 	struct mailbox_row row;
 	uint64_t floor = 0, modseq = 0;
 
-	s->dirty = false;
+	s->dirty = s->box.settled = false;
 	if (store_snap_begin(s->store, &snap, e) < 0)
 		return -1;
 	int rc = imap_box_row(s, &snap, &row, e);
@@ -261,7 +258,7 @@ static int tell_expunged(struct imap_session *s)
 			buf_addz(&s->out, "* ");
 			imap_write_u64(&s->out, below + 1);
 			buf_addz(&s->out, " EXPUNGE\r\n");
-			int rc = s->out.n > 65536 ? imap_send(s) : 0;
+			int rc = imap_breathe(s);
 			if (rc < 0)
 				return rc;
 		}
@@ -381,10 +378,13 @@ int imap_box_news(struct imap_session *s, bool expunges)
 	}
 	if (rc == 0)
 		rc = tell_added(s, &n.added);
-	if (rc == 0)
+	if (rc == 0) {
 		tell_highest(s);
+		imap_view_settle(s);
+	}
 	uidset_free(&n.added);
 	uidset_free(&n.flagged);
+	uidset_free(&n.quiet);
 	return rc;
 }
 

@@ -44,7 +44,7 @@ int imap_write_vanished(struct imap_session *s, const struct uidset *uids, bool 
 			imap_write_range(out, &r);
 		}
 		buf_addz(out, "\r\n");
-		int rc = out->failed || out->n > 65536 ? imap_send(s) : 0;
+		int rc = imap_breathe(s);
 		if (rc < 0)
 			return rc;
 	}

@@ -1,7 +1,18 @@
 /* INPROGRESS (RFC 9585): a command that takes long says how far it is. */
 #include "imap/session_int.h"
+#include "io/fiber.h"
 #include "io/loop.h"
 #include "limits.h"
+
+#define BREATH 65536 /* bytes of responses */
+
+int imap_breathe(struct imap_session *s)
+{
+	if (s->out.n < BREATH && !s->out.failed)
+		return 0;
+	int rc = imap_send(s);
+	return rc < 0 ? rc : fiber_yield();
+}
 
 void imap_progress(struct imap_session *s, uint32_t done, uint32_t total)
 {

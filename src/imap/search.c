@@ -51,8 +51,7 @@ static int write_search(struct imap_session *s, const struct uidset *set, uint64
 		for (uint64_t v = r.first; v <= r.last && rc == 0; v++) {
 			buf_add_c(&s->out, ' ');
 			imap_write_u64(&s->out, v);
-			if (s->out.n > 65536)
-				rc = imap_send(s);
+			rc = imap_breathe(s);
 		}
 	}
 	if (modseq > 0) {
@@ -101,6 +100,21 @@ static int write_partial(struct buf *out, const struct imap_partial *p, const st
 	return rc;
 }
 
+static int write_all(struct imap_session *s, const struct uidset *set)
+{
+	struct uidset_scan sc = uidset_scan_from(set, 1);
+	struct uid_range r;
+	int rc = 0;
+
+	for (bool first = true; rc == 0 && uidset_scan_next(&sc, &r); first = false) {
+		if (!first)
+			buf_add_c(&s->out, ',');
+		imap_write_range(&s->out, &r);
+		rc = imap_breathe(s);
+	}
+	return rc;
+}
+
 static int write_esearch(struct imap_session *s, const struct run *run, unsigned returns,
 	const struct uidset *set, uint64_t modseq)
 {
@@ -124,16 +138,16 @@ static int write_esearch(struct imap_session *s, const struct run *run, unsigned
 		write_number(out, " MAX ", uidset_uid(set, count));
 	if (count > 0 && (returns & SEARCH_RETURN_ALL)) {
 		buf_addz(out, " ALL ");
-		imap_write_uids(out, set);
+		rc = write_all(s, set);
 	}
 	if (returns & SEARCH_RETURN_COUNT)
 		write_number(out, " COUNT ", count);
-	if (returns & SEARCH_RETURN_PARTIAL)
-		rc = write_partial(out, &run->f.q.partial, set);
+	if (rc == 0 && (returns & SEARCH_RETURN_PARTIAL) && write_partial(out, &run->f.q.partial, set) < 0)
+		rc = -ENOMEM;
 	if (modseq > 0)
 		write_number(out, " MODSEQ ", modseq);
 	buf_addz(out, "\r\n");
-	return rc < 0 ? -ENOMEM : 0;
+	return rc;
 }
 
 /* "$" is what was asked for: with MIN, MAX or PARTIAL just those (RFC 5182 2.1, RFC 9394 3.2). */

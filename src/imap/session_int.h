@@ -13,6 +13,7 @@
 #define IMAP_KEYWORDS_UNTOLD UINT32_MAX /* imap_box.keywords where the client is not told of any */
 struct imap_box {                       /* the selected mailbox as the client knows it */
 	bool open, readonly;
+	bool settled; /* uids is the mailbox of `highest`: others may share it */
 	uint32_t account; /* whose it is; s->account is who is logged in */
 	uint32_t mailbox, uidvalidity;
 	struct uidset uids; /* seq n is its n-th member */
@@ -179,6 +180,13 @@ int imap_tell_flags(struct imap_walk *w, struct imap_item *item, err *e);
 /* The UIDs that a set means in the selected mailbox, by s->by_uid. 0; 1: answered with BAD or NO. */
 int imap_resolve(struct imap_session *s, const struct imap_seqset *set, struct uidset *ret);
 
+/* Reads the UIDs into the view, which is empty, or shares another session's. 0, -1. */
+int imap_view_fill(struct imap_session *s, struct store_snap *snap, const struct mailbox_row *row, err *e);
+/* The view has caught up: it may be shared from here on, and becomes another's that is the same. */
+void imap_view_settle(struct imap_session *s);
+
+/* Amid a long response: when much is gathered it is sent, and others have their turn. 0, a negative errno. */
+PARKS int imap_breathe(struct imap_session *s);
 /* Says how far a long command is (RFC 9585), now and then; between blocks of work. */
 void imap_progress(struct imap_session *s, uint32_t done, uint32_t total);
 

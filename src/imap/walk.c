@@ -2,12 +2,15 @@
  * Walks over messages of the selected mailbox: block by block, each block on a snapshot of its own that ends
  * before anything parks (design: large scans go block by block).
  */
+#include "base/clock.h"
 #include "imap/session_int.h"
 #include "io/fiber.h"
 #include "limits.h"
 #include <stdlib.h>
 
-#define BLOCK_ENTRIES 2048    /* entries a snapshot: some 100 microseconds */
+#define BLOCK_ENTRIES 2048 /* entries a snapshot: some 100 microseconds */
+#define BLOCK_US      1000 /* and as long at most, looked at after every BLOCK_LOOK: a search by summaries */
+#define BLOCK_LOOK    16
 #define BLOCK_BYTES   65536   /* responses gathered before they are sent */
 #define BLOCK_KEPT    32      /* messages kept for `later` */
 #define BLOCK_MEMORY  1048576 /* summaries in memory, and one more, which may be as long */
@@ -131,6 +134,7 @@ static int gather(struct imap_walk *w, struct block *b, err *e)
 	struct mailbox_entry_scan sc;
 	const struct mailbox_entry *entry;
 	struct uid_range r;
+	uint64_t from = clock_span_us();
 	unsigned seen = 0;
 	int rc = 0;
 
@@ -147,7 +151,8 @@ static int gather(struct imap_walk *w, struct block *b, err *e)
 			rc = one_entry(w, b, entry, e);
 			if (rc < 0)
 				break;
-			if (++seen >= BLOCK_ENTRIES || block_full(w, b)) {
+			if (++seen >= BLOCK_ENTRIES || block_full(w, b) ||
+				(seen % BLOCK_LOOK == 0 && clock_span_us() - from > BLOCK_US)) {
 				b->next = expect;
 				b->end = expect == 0;
 				goto out;

@@ -134,6 +134,11 @@ struct watch_loop *watchers_add_loop(struct watchers *w, struct loop *loop)
 	return l;
 }
 
+struct watch *watch_chain(const struct watch_loop *l, uint32_t account)
+{
+	return l->bucket[mix(account) % BUCKETS];
+}
+
 void watch_start(struct watch_loop *l, struct watch *w)
 {
 	struct watch **head = &l->bucket[mix(w->account) % BUCKETS];

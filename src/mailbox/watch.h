@@ -33,3 +33,5 @@ struct watch {                     /* lies in the session; zeroed before use */
 /* On the loop's thread. A change that is durable before this call may still be reported once. */
 void watch_start(struct watch_loop *l, struct watch *w);
 void watch_stop(struct watch *w); /* idempotent */
+/* The first of a chain (by `next`) that has all watches of the account, among others. */
+struct watch *watch_chain(const struct watch_loop *l, uint32_t account);

@@ -147,6 +147,7 @@ int imap_send(struct imap_session *s)
 	if (s->out.failed)
 		return -ENOMEM;
 	s->sent += s->out.n;
+	stream_timeout(s->io, s->config->silence_ms); /* a client that takes its answer is not silent */
 	if (s->out.n > 0)
 		rc = stream_write(s->io, buf_slice(&s->out));
 	if (s->out.cap > OUT_KEEP)
@@ -169,10 +170,8 @@ static int send_answer(struct imap_session *s)
 {
 	static const char *const words[] = {[IMAP_OK] = " OK ", [IMAP_NO] = " NO ", [IMAP_BAD] = " BAD "};
 
-	imap_write_cut(s, false);
 	buf_add(&s->out, s->command.tag.n ? s->command.tag : S("*"));
 	buf_addz(&s->out, words[s->status]);
-	imap_write_cut(s, true);
 	buf_add(&s->out, s->answer);
 	buf_addz(&s->out, "\r\n");
 	if (s->status == IMAP_BAD)
@@ -287,7 +286,6 @@ static int one_command(struct imap_session *s)
 	arena_reset(s->arena);
 	s->answer = (slice){NULL, 0};
 	s->command = (struct imap_command){0};
-	s->cut = 0;
 	int rc = wait_for_input(s);
 	if (rc < 0)
 		return rc;
@@ -311,7 +309,7 @@ static int welcome(struct imap_session *s, slice tag)
 {
 	buf_add(&s->out, tag);
 	buf_addz(&s->out, " OK [CAPABILITY ");
-	imap_capability_session(&s->out, s->config->message_max, s->config->messages_max);
+	imap_capability_session(&s->out, s->config->message_max);
 	buf_addz(&s->out, "] logged in\r\n");
 	return imap_send(s);
 }

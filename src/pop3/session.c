@@ -204,6 +204,7 @@ static int listing(struct session *s, slice args, add_fn *add)
 		add(&out, s, &s->items[i]);
 		buf_addz(&out, "\r\n");
 		if (out.n > 32768) {
+			stream_timeout(s->io, s->given->timeout_ms);
 			rc = stream_write(s->io, buf_slice(&out));
 			buf_reset(&out);
 		}
@@ -262,8 +263,11 @@ static int send_converted(struct session *s, struct store_blob *blob, struct pop
 	free(whole);
 	if (rc == 0) {
 		rc = say(s, "+OK message follows");
-		if (rc == 0)
-			rc = pop3_dotwriter_feed(w, buf_slice(&gathered));
+		for (slice left = buf_slice(&gathered); rc == 0 && left.n > 0;
+			left = slice_skip(left, READ_CHUNK)) {
+			stream_timeout(s->io, s->given->timeout_ms);
+			rc = pop3_dotwriter_feed(w, slice_sub(left, 0, READ_CHUNK));
+		}
 	}
 	buf_free(&gathered);
 	return rc;
@@ -289,6 +293,7 @@ static int send_as_it_is(struct session *s, const struct item *m, struct store_b
 		/* the first bytes were read to look at the header */
 		if (at > 0 && store_blob_read(blob, at, chunk, n, &e) < 0)
 			return -EIO; /* amid a message the only honest answer is to end the connection */
+		stream_timeout(s->io, s->given->timeout_ms); /* who takes a long message is not silent */
 		rc = pop3_dotwriter_feed(w, slice_make(chunk, n));
 		at += n;
 	}
@@ -304,15 +309,16 @@ static int send_message(struct session *s, const struct item *m, uint64_t lines)
 	int found = find_blob(s, m, &blob, &e), rc = 1;
 
 	if (found == 0)
-		return refuse(s, "-ERR That message was removed by another session");
+		return say(
+			s, "-ERR That message was removed by another session"); /* no error of the client's */
 	if (found < 0)
-		return refuse(s, "-ERR [SYS/TEMP] The message cannot be read now");
+		return say(s, "-ERR [SYS/TEMP] The message cannot be read now");
 	size_t n = blob.length < READ_CHUNK ? (size_t)blob.length : READ_CHUNK;
 	char *chunk = malloc(READ_CHUNK);
 	if (!chunk || store_blob_read(&blob, 0, chunk, n, &e) < 0) {
 		free(chunk);
 		store_blob_release(&blob);
-		return refuse(s, "-ERR [SYS/TEMP] The message cannot be read now");
+		return say(s, "-ERR [SYS/TEMP] The message cannot be read now");
 	}
 	if (!(s->given->options & POP3_OPTION_UTF8) && blob.length <= LIMIT_POP3_DOWNGRADE &&
 		!header_is_ascii(slice_make(chunk, n)))
@@ -339,7 +345,8 @@ static int cmd_top(struct session *s, slice args)
 	slice rest = args, number, lines;
 	uint64_t n;
 
-	if (!slice_word(&rest, &number) || !slice_word(&rest, &lines) || !slice_to_u64(lines, UINT32_MAX, &n))
+	if (!slice_word(&rest, &number) || !slice_word(&rest, &lines) || slice_trim(rest).n > 0 ||
+		!slice_to_u64(lines, UINT32_MAX, &n))
 		return refuse(s, "-ERR TOP needs a message number and a number of lines: TOP 1 10");
 	const struct item *m = pick(s, number);
 	return m ? send_message(s, m, n) : stream_error(s->io);

@@ -257,6 +257,18 @@ def test_message_removed_by_another(h):
         t.line()
 
 
+def test_top_takes_two_numbers(h):
+    fill(h, [b"a\r\n.b\r\n" + b"x" * 5000 + b"\r\nend\r\n"])
+    with client(h, "alice") as t:
+        for wrong in ("TOP", "TOP 1", "TOP 1 2 3", "TOP 1 -1", "TOP x 1", "TOP 0 1", "TOP 2 1", "TOP 1 4294967296", "RETR 1 2", "DELE 1 1"):
+            say(t, wrong, "-ERR")
+        for n in (0, 1, 2, 3, 4, 9):
+            say(t, f"TOP 1 {n}")
+            got = lines(t)
+            body = got[got.index("") + 1:]
+            equal(body, ["a", ".b", "x" * 5000, "end"][:n], f"TOP 1 {n}")
+
+
 def test_wrong_commands(h):
     with client(h) as t:
         for line in ("", "FOO", "STAT", "LIST", "USER", "AUTH X"):

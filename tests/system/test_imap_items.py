@@ -26,6 +26,28 @@ def test_capabilities(h):
             contains(words, word)
 
 
+def test_metadata(h):
+    """Values that other sessions see, that stay through a rename and go with the mailbox; LIST tells them."""
+    with h.imap("alice") as t, h.imap("alice") as other:
+        words = t.ok("CAPABILITY")[0][0].split()
+        for word in ("METADATA", "LIST-METADATA"):
+            contains(words, word)
+        check(any(w.startswith("MESSAGELIMIT=") for w in words), "MESSAGELIMIT is announced")
+        t.command("DELETE Meta")
+        t.command("DELETE Meta2")
+        t.ok("CREATE Meta")
+        t.ok('SETMETADATA Meta (/private/comment "mine" /shared/vendor/x/color "#b71c1c")')
+        contains(joined(other.ok("GETMETADATA Meta (DEPTH infinity) /shared")), '/shared/vendor/x/color "#b71c1c"')
+        t.ok("RENAME Meta Meta2")
+        contains(joined(other.ok('LIST "" Meta2 RETURN (METADATA (/private/comment))')), '(/private/comment "mine")')
+        t.ok('SETMETADATA Meta2 (/private/specialuse "\\\\Archive")')
+        contains(joined(other.ok('LIST "" Meta2')), "\\Archive")
+        t.ok("DELETE Meta2")
+        t.ok("CREATE Meta2")
+        contains(joined(other.ok("GETMETADATA Meta2 /private/comment")), "/private/comment NIL")
+        t.ok("DELETE Meta2")
+
+
 def test_preview_and_ids(h):
     with fresh(h, "Items") as t:
         t.append(TEXT, "Items")

@@ -396,10 +396,33 @@ class Grammar:
         if not lsub and self.maybe(b" "):
             self.match(rb'\("CHILDINFO" \("SUBSCRIBED"\)\)', "extended data of LIST")
 
+    def thread(self, top=True):
+        """RFC 5256 5: numbers of one line of answers, then lists of at least two, or of one that is all there is."""
+        self.want(b"(")
+        numbers, lists = 0, 0
+        while not self.maybe(b")"):
+            if self.peek(b"("):
+                self.thread(False)
+                lists += 1
+                continue
+            check(lists == 0, "a number behind a list in THREAD")
+            if numbers:
+                self.want(b" ")
+            self.number(1)
+            numbers += 1
+            if self.peek(b" ("):
+                self.want(b" ")
+        check(numbers or lists > 1, "an empty or needless list of THREAD", self.data)
+
     def esearch(self, tag):
         self.want(b' (TAG "')
         self.want(tag)
-        self.want(b'")')
+        self.want(b'"')
+        if self.maybe(b" MAILBOX "):
+            self.mailbox()
+            self.want(b" UIDVALIDITY ")
+            self.number(1)
+        self.want(b")")
         uid, got = self.maybe(b" UID"), {}
         while self.at < len(self.data):
             self.want(b" ")
@@ -414,6 +437,10 @@ class Grammar:
                 got[name] = self.number(1, 2 ** 63)
             elif name == b"ALL":
                 got[name] = self.sequence()
+            elif name == b"PARTIAL":
+                self.match(rb"\(-?[1-9][0-9]*:-?[1-9][0-9]* ", "a page")
+                got[name] = None if self.maybe(b"NIL") else self.sequence()
+                self.want(b")")
             else:
                 self.fail("a result of ESEARCH")
         if b"COUNT" in got and b"ALL" in got:
@@ -461,6 +488,17 @@ class Grammar:
                     self.want(b")")
                     break
                 self.number(1)
+        elif name == b"SORT":
+            while self.maybe(b" "):
+                if self.maybe(b"(MODSEQ "):
+                    self.number(1, 2 ** 63)
+                    self.want(b")")
+                    break
+                self.number(1)
+        elif name == b"THREAD":
+            if self.maybe(b" "):
+                while self.at < len(self.data):
+                    self.thread()
         elif name == b"VANISHED":
             self.want(b" ")
             value = (self.maybe(b"(EARLIER) "), self.sequence())
@@ -572,7 +610,9 @@ class Session:
             check(len(set(items)) == len(items) or any(b"[]" in i for i in items), "an item twice:", items)
             check(not by_uid or b"UID" in items, "no UID in an answer to", command)
         elif name == b"ESEARCH":
-            equal(value, by_uid, "UID of ESEARCH")
+            equal(value, by_uid or verb == b"ESEARCH", "UID of ESEARCH")
+        elif name in (b"SORT", b"THREAD"):
+            check(not self.uidonly or by_uid, "numbers under UIDONLY")
 
     def after(self, verb, status, got):
         names = [name for name, _, _ in got]
@@ -667,6 +707,13 @@ class Maker:
     def modseq(self):
         return self.one(b"0", b"1", b"5", b"20", b"100", b"1000", b"9223372036854775807")
 
+    def page(self):
+        return self.one(b"1:3", b"2:2", b"-1:-4", b"9:4", b"1:4294967295", b"100:200")
+
+    def criteria(self):
+        keys = [b"DATE", b"ARRIVAL", b"SUBJECT", b"FROM", b"TO", b"CC", b"SIZE", b"DISPLAYFROM", b"DISPLAYTO"]
+        return b"(" + b" ".join(self.one(b"", b"REVERSE ") + k for k in self.r.sample(keys, self.r.randint(1, 3))) + b")"
+
     def key(self, deep=0):
         if deep < 3 and self.r.random() < .3:
             return self.one(lambda: b"NOT " + self.key(deep + 1), lambda: b"OR " + self.key(deep + 1) + b" " + self.key(deep + 1),
@@ -695,6 +742,18 @@ class Maker:
             lambda: uid + b"SEARCH " + self.one(b"", b"CHARSET UTF-8 ") + b" ".join(self.key() for _ in range(2)),
             lambda: uid + b"SEARCH RETURN (" + b" ".join(self.r.sample([b"MIN", b"max", b"ALL", b"COUNT", b"SAVE"],
                                                                       self.r.randint(0, 4))) + b") " + self.key(),
+            lambda: uid + b"SEARCH RETURN (PARTIAL " + self.page() + self.one(b"", b" COUNT", b" MIN MAX") + b") " + self.key(),
+            lambda: uid + b"SORT " + self.criteria() + self.one(b" UTF-8 ", b" us-ascii ", b" GB18030 ") + self.key(),
+            lambda: uid + b"SORT RETURN (" + self.one(b"", b"ALL", b"MIN MAX COUNT", b"PARTIAL " + self.page(), b"COUNT SAVE") +
+            b") " + self.criteria() + b" UTF-8 " + self.key(),
+            lambda: uid + b"THREAD " + self.one(b"REFERENCES", b"ORDEREDSUBJECT", b"references") + b" UTF-8 " + self.key(),
+            lambda: b"ESEARCH IN (" + self.one(b"mailboxes (box box/child)", b"personal", b"inboxes", b"subtree box", b"subscribed",
+                                               b"subtree-one (box other)") + b") RETURN (" +
+            self.one(b"", b"COUNT", b"MIN MAX", b"ALL COUNT") + b") " + self.one(b"ALL", b"SEEN", b"SUBJECT plain", b"LARGER 100"),
+            lambda: b"UID FETCH " + self.set() + b" (FLAGS) (PARTIAL " + self.page() + b")",
+            lambda: b"UID REPLACE " + self.one(b"1", b"4294967295") + b" box {8+}\r\na: b\r\n\r\n",
+            lambda: b"APPEND " + self.box() + b" CATENATE (TEXT {6+}\r\na: b\r\n URL \"/box/;UID=" + self.one(b"1", b"2", b"x") +
+            self.one(b"", b"/;SECTION=TEXT", b"/;SECTION=9.9", b";PARTIAL=1.2") + b"\")",
             lambda: uid + b"COPY " + self.set() + b" " + self.box(),
             lambda: uid + b"MOVE " + self.set() + b" " + self.box(),
             lambda: b"EXPUNGE", lambda: b"UID EXPUNGE " + self.set(), lambda: b"NOOP", lambda: b"CHECK", lambda: b"CAPABILITY",

@@ -213,6 +213,7 @@ int imap_cmd_fetch(struct imap_session *s, struct imap_args *a)
 		.arg = &run};
 	if (rc == 0)
 		rc = imap_walk_run(&w, &e);
+	store_window_reset(&run.f.window);
 	uidset_free(&uids);
 	if (rc < 0)
 		return imap_answer_err(s, &e);

@@ -49,6 +49,7 @@ struct fetch {
 	struct imap_changedsince since;
 	struct imap_partial partial; /* RFC 9394 3.4; of UID FETCH */
 	bool unknown_cte;            /* met on the way */
+	struct store_window window;  /* over whole messages */
 };
 
 /* The items, and the modifiers behind them. */

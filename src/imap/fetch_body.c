@@ -52,13 +52,17 @@ static void mask_nuls(char *p, size_t n)
 }
 
 /* Short ones into the buffer: many of them share one write. */
-static int write_short(struct imap_session *s, struct imap_item *item, struct region r, err *e)
+static int write_short(
+	struct imap_session *s, struct fetch *f, struct imap_item *item, struct region r, err *e)
 {
 	char *to = buf_room(&s->out, r.n ? (size_t)r.n : 1);
+	bool whole = r.from == 0 && r.n == item->blob.length;
 
 	if (!to)
 		return err_set(e, ERR_TEMP, "no memory");
-	if (r.n > 0 && store_blob_read(&item->blob, r.from, to, (size_t)r.n, e) < 0)
+	if (whole && store_window_read(&f->window, &item->blob, to, e) < 0)
+		return -1;
+	if (!whole && r.n > 0 && store_blob_read(&item->blob, r.from, to, (size_t)r.n, e) < 0)
 		return -1;
 	mask_nuls(to, (size_t)r.n);
 	buf_grow(&s->out, (size_t)r.n);
@@ -86,14 +90,14 @@ static int write_long(struct imap_session *s, struct imap_item *item, struct reg
 	return rc < 0 ? imap_stream_error(rc, e) : 0;
 }
 
-static int write_raw(struct imap_session *s, const struct fetch_section *sec, struct imap_item *item,
-	struct region all, err *e)
+static int write_raw(struct imap_session *s, struct fetch *f, const struct fetch_section *sec,
+	struct imap_item *item, struct region all, err *e)
 {
 	struct region r = part_of(sec, all);
 
 	write_label(&s->out, sec);
 	write_size(&s->out, r.n, false);
-	return r.n > CHUNK ? write_long(s, item, r, e) : write_short(s, item, r, e);
+	return r.n > CHUNK ? write_long(s, item, r, e) : write_short(s, f, item, r, e);
 }
 
 /* ---- HEADER.FIELDS ---- */
@@ -254,7 +258,7 @@ int imap_fetch_section(struct imap_session *s, struct fetch *f, const struct fet
 	if (all.from > item->blob.length || all.n > item->blob.length - all.from)
 		return err_set(e, ERR_CORRUPT, "a summary points past its message");
 	if (sec->kind == FETCH_RAW)
-		return write_raw(s, sec, item, all, e);
+		return write_raw(s, f, sec, item, all, e);
 	if (sec->kind == FETCH_FIELDS || sec->kind == FETCH_FIELDS_NOT)
 		return write_fields(s, sec, item, all, e);
 	return write_binary(s, f, sec, item, all, e);

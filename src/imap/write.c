@@ -56,16 +56,19 @@ void imap_write_string(struct buf *out, slice s, bool utf8)
 	buf_add_c(out, '"');
 }
 
+/* Of every response: straight into the buffer. */
 void imap_write_u64(struct buf *out, uint64_t v)
 {
-	char digits[20];
-	size_t at = sizeof digits;
+	char *p = buf_room(out, 20);
+	size_t n = 1;
 
-	do {
-		digits[--at] = (char)('0' + v % 10);
-		v /= 10;
-	} while (v > 0);
-	buf_add(out, slice_make(digits + at, sizeof digits - at));
+	if (!p)
+		return;
+	for (uint64_t left = v; left > 9; left /= 10)
+		n++;
+	for (size_t at = n; at > 0; v /= 10)
+		p[--at] = (char)('0' + v % 10);
+	buf_grow(out, n);
 }
 
 void imap_write_range(struct buf *out, const struct uid_range *r)

@@ -4,6 +4,7 @@
 #include "io/worker.h"
 #include "store/store_int.h"
 #include <errno.h>
+#include <stdlib.h>
 #include <sys/uio.h>
 
 #define CHECK_HERE 262144u /* bytes whose CRC is made on the fiber; more goes to the pool */
@@ -114,6 +115,80 @@ int store_blob_read(struct store_blob *b, uint64_t from, void *p, size_t n, err 
 	if (j.rc < 0 && e)
 		*e = j.error;
 	return j.rc;
+}
+
+/* ---- windows ---- */
+
+#define WINDOW_BYTES 131072u
+#define WINDOW_GAP   16384u /* rows and heads between the blobs of two groups */
+
+struct window_job {
+	struct store_window *w;
+	int fd;
+};
+
+static ssize_t window_fill(const struct window_job *j, int flags)
+{
+	struct iovec v = {j->w->p, WINDOW_BYTES};
+
+	return preadv2(j->fd, &v, 1, (off_t)j->w->from, flags);
+}
+
+static void window_wait(void *arg)
+{
+	struct window_job *j = arg;
+	ssize_t got = window_fill(j, 0);
+
+	j->w->n = got > 0 ? (size_t)got : 0;
+}
+
+/* Makes it begin where b does. What cannot be read now is the matter of store_blob_read. */
+static void window_move(struct store_window *w, const struct store_blob *b)
+{
+	struct window_job j = {w, b->file->fd};
+
+	if (!w->p && !(w->p = malloc(WINDOW_BYTES)))
+		return;
+	w->from = b->offset;
+	ssize_t got = window_fill(&j, RWF_NOWAIT);
+	w->n = got > 0 ? (size_t)got : 0;
+	if (w->n < b->length && fiber_self())
+		worker_run(window_wait, &j);
+}
+
+static bool window_has(const struct store_window *w, const struct store_blob *b)
+{
+	return w->volume == b->file->volume && b->offset >= w->from && b->offset - w->from <= w->n &&
+	       b->length <= w->n - (b->offset - w->from);
+}
+
+int store_window_read(struct store_window *w, struct store_blob *b, void *p, err *e)
+{
+	uint32_t volume = b->file->volume;
+	bool follows = volume != 0 && volume == w->volume && b->offset >= w->next &&
+		       b->offset - w->next <= WINDOW_GAP && b->length <= WINDOW_BYTES;
+
+	if (follows && !window_has(w, b))
+		window_move(w, b);
+	bool there = follows && window_has(w, b);
+	if (volume != w->volume)
+		w->n = 0;
+	w->volume = volume;
+	w->next = b->offset + b->length;
+	if (!there)
+		return store_blob_read(b, 0, p, b->length, e);
+	if (b->length)
+		memcpy(p, w->p + (b->offset - w->from), b->length);
+	if (crc32c(0, p, b->length) == b->crc)
+		return 0;
+	w->n = 0; /* it may have been written since */
+	return store_blob_read(b, 0, p, b->length, e);
+}
+
+void store_window_reset(struct store_window *w)
+{
+	free(w->p);
+	*w = (struct store_window){0};
 }
 
 int store_blob_fd(const struct store_blob *b)

@@ -49,6 +49,9 @@ struct kv_engine {
 	 */
 	const char *file;
 	uint64_t (*used)(struct kv *k);
+	/* Lets go of pages of the file that are mapped but not in use; they stay in the page cache. NULL:
+	 * none are. Any thread, at any time. */
+	void (*rest)(struct kv *k);
 	/*
 	 * A commit is not synced: a power cut may leave any mixture of the file's pages. An engine that can
 	 * live with that offers both of these, one that keeps nothing on disk neither.

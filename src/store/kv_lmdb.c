@@ -5,6 +5,7 @@
 #include <lmdb.h>
 #include <pthread.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 
 #define MAP_DEFAULT ((uint64_t)1 << 40)
@@ -378,6 +379,15 @@ static uint64_t kv_used(struct kv *k)
 	return (uint64_t)(info.me_last_pgno + 1) * stat.ms_psize;
 }
 
+static void kv_rest(struct kv *k)
+{
+	MDB_envinfo info;
+
+	mdb_env_info(k->env, &info);
+	(void)madvise(
+		info.me_mapaddr, info.me_mapsize, MADV_DONTNEED); /* shared and only read: nothing is lost */
+}
+
 /* ---- marks: the two meta pages ---- */
 
 /*
@@ -512,6 +522,7 @@ const struct kv_engine kv_lmdb = {
 	.prev = kv_prev,
 	.file = "data.mdb",
 	.used = kv_used,
+	.rest = kv_rest,
 	.mark = kv_mark,
 	.restore = kv_restore,
 };

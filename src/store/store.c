@@ -245,3 +245,9 @@ void store_stats(struct store *s, struct store_stats *ret)
 	ret->suspect = atomic_load(&s->suspect);
 	ret->epoch = s->epoch;
 }
+
+void store_rest(struct store *s)
+{
+	if (s->engine->rest)
+		s->engine->rest(s->kv);
+}

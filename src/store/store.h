@@ -171,6 +171,20 @@ void store_blob_release(struct store_blob *b);
  */
 PARKS int store_blob_read(struct store_blob *b, uint64_t from, void *p, size_t n, err *e);
 
+/*
+ * For blobs that are read whole, one after the other: what lies close behind the one before comes with the
+ * bytes after it, so that many share one read. Zero-initialised; reset gives the memory back. As
+ * store_blob_read otherwise.
+ */
+struct store_window {
+	char *p;             /* bytes from..from+n of that volume */
+	uint64_t from, next; /* next: where the last blob read ended */
+	size_t n;
+	uint32_t volume;
+};
+PARKS int store_window_read(struct store_window *w, struct store_blob *b, void *p, err *e);
+void store_window_reset(struct store_window *w);
+
 /* The descriptor of a blob that is alone in its file (a big one), for reading, valid while the blob is held;
  * -1. */
 int store_blob_fd(const struct store_blob *b);
@@ -192,3 +206,6 @@ struct store_stats {
 	uint16_t epoch;
 };
 void store_stats(struct store *s, struct store_stats *ret);
+/* Lets go of what of the engine's file is mapped: it counts as ours as long as it is. Now and then; what is
+ * needed again comes back from the page cache. */
+void store_rest(struct store *s);

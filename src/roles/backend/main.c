@@ -4,6 +4,7 @@
 
 #define SWEEP_PAUSE_MS 60000
 #define GUARD_MS       250
+#define REST_ROUNDS    20 /* of the guard: every 5 s */
 #define SWEEP_STEP_MS  50 /* between two steps while more waits: others come first */
 
 static void on_peer(struct role_run *r, enum role peer, uint8_t instance, bool up)
@@ -50,8 +51,11 @@ static void guard(void *arg)
 {
 	struct backend *b = arg;
 	struct store_stats stats;
+	unsigned rounds = 0;
 
 	while (fiber_sleep(GUARD_MS) == 0) {
+		if (++rounds % REST_ROUNDS == 0)
+			store_rest(b->store);
 		store_stats(b->store, &stats);
 		if (stats.suspect) {
 			log_event(LOG_ERROR, "store_suspect",

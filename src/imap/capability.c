@@ -88,9 +88,13 @@ void imap_capability_login(struct buf *out, struct imap_capable now)
 			  (now.login && now.scram ? SCRAM : 0u) | (now.login && now.scram_plus ? PLUS : 0u));
 }
 
-void imap_capability_session(struct buf *out, uint64_t appendlimit)
+void imap_capability_session(struct buf *out, uint64_t appendlimit, uint32_t messagelimit)
 {
 	list(out, LATE);
 	buf_addz(out, " APPENDLIMIT=");
 	buf_add_u64(out, appendlimit);
+	if (messagelimit == 0)
+		return;
+	buf_addz(out, " MESSAGELIMIT=");
+	buf_add_u64(out, messagelimit);
 }

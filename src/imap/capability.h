@@ -10,4 +10,5 @@ struct imap_capable {           /* before login */
 
 /* "IMAP4rev1 ...", without the word CAPABILITY. */
 void imap_capability_login(struct buf *out, struct imap_capable now);
-void imap_capability_session(struct buf *out, uint64_t appendlimit);
+/* messagelimit 0: none (RFC 9738). */
+void imap_capability_session(struct buf *out, uint64_t appendlimit, uint32_t messagelimit);

@@ -88,8 +88,12 @@ static int copy_or_move(struct imap_session *s, struct imap_args *a, bool move)
 		uidset_free(&uids);
 		return 0;
 	}
-	rc = 0;
-	if (uidset_count(&uids) > 0)
+	if (!move && imap_over_limit(s, &uids)) { /* COPY is all or nothing */
+		uidset_free(&uids);
+		return imap_answer_over_limit(s);
+	}
+	rc = imap_cut(s, &uids) < 0 ? err_set(&e, ERR_LIMIT, "no memory") : 0;
+	if (rc == 0 && uidset_count(&uids) > 0)
 		rc = move ? mailbox_move(s->store, &c, &e) : mailbox_copy(s->store, &c, &e);
 	if (move)
 		rc = answer_move(s, &c, rc, &e);
@@ -136,7 +140,9 @@ int imap_cmd_uid_expunge(struct imap_session *s, struct imap_args *a)
 
 	if (!imap_take_sp(a) || !imap_take_seqset(a, &set) || !imap_take_end(a))
 		return imap_bad_args(s, a);
-	if (imap_resolve(s, &set, &uids) == 0)
+	if (imap_resolve(s, &set, &uids) == 0 && imap_cut(s, &uids) < 0)
+		rc = imap_answer(s, IMAP_NO, "[LIMIT] no memory");
+	else if (s->status == IMAP_OK)
 		rc = uidset_count(&uids) > 0 ? expunge(s, &uids)
 					     : imap_answer(s, IMAP_OK, "nothing to expunge");
 	uidset_free(&uids);

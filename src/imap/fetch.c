@@ -174,7 +174,13 @@ static int resolve(struct imap_session *s, const struct fetch *f, const struct i
 			rc = err_set(e, ERR_TEMP, "no memory");
 		uidset_free(ret);
 		*ret = page;
+		if (rc == 0 && imap_over_limit(s, ret)) { /* a page is whole */
+			(void)imap_answer_over_limit(s);
+			return 1;
+		}
 	}
+	if (rc == 0 && imap_cut(s, ret) < 0)
+		rc = err_set(e, ERR_TEMP, "no memory");
 	return rc;
 }
 

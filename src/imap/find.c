@@ -79,14 +79,43 @@ static int resolve_sets(struct imap_session *s, struct search *q)
 	return rc < 0 ? -1 : 0;
 }
 
+/*
+ * The messages that are looked at when the mailbox has more than one command works on: of those that the
+ * program names, so that a client goes on by naming what was left.
+ */
+static int cut(struct imap_session *s, const struct find *f, struct uidset *ret)
+{
+	int rc = uidset_merge(ret, &s->box.uids);
+
+	for (const struct search_node *n = f->q.root->child; n && rc == 0; n = n->next) {
+		struct uidset common = {0};
+
+		if (n->op != SEARCH_UIDS || n->negate)
+			continue;
+		rc = uidset_common(ret, &n->uids, &common);
+		uidset_free(ret);
+		*ret = common;
+	}
+	return rc < 0 ? -1 : imap_cut(s, ret);
+}
+
 int imap_find_run(struct imap_session *s, struct find *f, err *e)
 {
 	struct imap_walk w = {.s = s, .uids = &s->box.uids, .now = now, .later = later, .arg = f};
+	struct uidset some = {0};
 
 	s->by_numbers = f->q.numbers;
 	if (resolve_sets(s, &f->q) < 0)
 		return err_set(e, ERR_TEMP, "no memory");
-	int rc = imap_walk_run(&w, e);
+	int rc = 0;
+	if (!f->whole && imap_over_limit(s, &s->box.uids)) {
+		w.uids = &some;
+		if (cut(s, f, &some) < 0)
+			rc = err_set(e, ERR_TEMP, "no memory");
+	}
+	if (rc == 0)
+		rc = imap_walk_run(&w, e);
+	uidset_free(&some);
 	f->damaged += w.damaged;
 	return rc;
 }

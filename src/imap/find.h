@@ -12,6 +12,7 @@ struct find {
 	void *arg;
 	uint64_t breath;
 	uint32_t damaged; /* messages left out */
+	bool whole;       /* the mailbox is not cut (imap_cut): a UID could not tell of which one */
 };
 
 /* "SP charset SP keys", as SORT and THREAD have it. False: a->why, or bad_charset. */

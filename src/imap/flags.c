@@ -150,6 +150,10 @@ int imap_cmd_store(struct imap_session *s, struct imap_args *a)
 		uidset_free(&uids);
 		return 0;
 	}
+	if (imap_cut(s, &uids) < 0) {
+		uidset_free(&uids);
+		return imap_answer(s, IMAP_NO, "[LIMIT] no memory");
+	}
 	struct store_flags change = {.account = s->box.account,
 		.mailbox = s->box.mailbox,
 		.uids = &uids,

@@ -18,7 +18,7 @@ int imap_cmd_capability(struct imap_session *s, struct imap_args *a)
 	if (!imap_take_end(a))
 		return imap_bad_args(s, a);
 	buf_addz(&s->out, "* CAPABILITY ");
-	imap_capability_session(&s->out, s->config->message_max);
+	imap_capability_session(&s->out, s->config->message_max, s->config->messages_max);
 	buf_addz(&s->out, "\r\n");
 	return imap_answer(s, IMAP_OK, "these hold");
 }

@@ -195,7 +195,7 @@ static int tell(struct imap_session *s, struct run *run)
 int imap_search_mailbox(
 	struct imap_session *s, const struct search *q, slice path, uint32_t *add_damaged, err *e)
 {
-	struct run run = {.f = {.q = *q, .hit = hit, .arg = &run}, .mailbox = path};
+	struct run run = {.f = {.q = *q, .hit = hit, .arg = &run, .whole = true}, .mailbox = path};
 	int rc = imap_find_run(s, &run.f, e);
 
 	if (rc == 0 && run.found.n > 0) {

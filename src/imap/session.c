@@ -170,8 +170,10 @@ static int send_answer(struct imap_session *s)
 {
 	static const char *const words[] = {[IMAP_OK] = " OK ", [IMAP_NO] = " NO ", [IMAP_BAD] = " BAD "};
 
+	imap_write_cut(s, false);
 	buf_add(&s->out, s->command.tag.n ? s->command.tag : S("*"));
 	buf_addz(&s->out, words[s->status]);
+	imap_write_cut(s, true);
 	buf_add(&s->out, s->answer);
 	buf_addz(&s->out, "\r\n");
 	if (s->status == IMAP_BAD)
@@ -286,6 +288,7 @@ static int one_command(struct imap_session *s)
 	arena_reset(s->arena);
 	s->answer = (slice){NULL, 0};
 	s->command = (struct imap_command){0};
+	s->cut = 0;
 	int rc = wait_for_input(s);
 	if (rc < 0)
 		return rc;
@@ -309,7 +312,7 @@ static int welcome(struct imap_session *s, slice tag)
 {
 	buf_add(&s->out, tag);
 	buf_addz(&s->out, " OK [CAPABILITY ");
-	imap_capability_session(&s->out, s->config->message_max);
+	imap_capability_session(&s->out, s->config->message_max, s->config->messages_max);
 	buf_addz(&s->out, "] logged in\r\n");
 	return imap_send(s);
 }

@@ -60,6 +60,7 @@ struct imap_session {
 	struct imap_command command;
 	bool by_uid;
 	bool by_numbers; /* a UID command that names sequence numbers all the same: no EXPUNGE */
+	uint32_t cut;    /* the lowest UID it came to, when it was too many messages: imap_cut; 0: all */
 	enum imap_status status;
 	slice answer;
 	struct imap_quiet quiet;
@@ -187,6 +188,16 @@ void imap_view_settle(struct imap_session *s);
 
 /* Amid a long response: when much is gathered it is sent, and others have their turn. 0, a negative errno. */
 PARKS int imap_breathe(struct imap_session *s);
+
+/* More messages than one command works on. */
+bool imap_over_limit(const struct imap_session *s, const struct uidset *uids);
+/* Leaves the highest UIDs of the set, as many as one command works on; the answer tells. 0, -1: no memory. */
+int imap_cut(struct imap_session *s, struct uidset *uids);
+/* The answer where all or nothing is done. 0. */
+int imap_answer_over_limit(struct imap_session *s);
+/* What the answer says of a cut: an untagged one in front of it, or the code of the tagged one. */
+void imap_write_cut(struct imap_session *s, bool tagged);
+
 /* Says how far a long command is (RFC 9585), now and then; between blocks of work. */
 void imap_progress(struct imap_session *s, uint32_t done, uint32_t total);
 

@@ -3,7 +3,7 @@
  * session before login; the others log in the same way and go on to a session on a real store.
  *
  * Directives: @ scram, @ bound and @ scram-busy (scram_world.h), @ tls, @ cleartext, @ no-starttls, @ errors
- * N, @ limit N (APPENDLIMIT), @ progress (INPROGRESS often), @ admin, @ backend-down, @ quota N (bytes), @ messages N
+ * N, @ limit N (APPENDLIMIT), @ progress (INPROGRESS often), @ admin, @ messages-max N, @ backend-down, @ quota N (bytes), @ messages N
  * PATH (N small messages), @ deliver PATH FLAGS (one message, behind the session's back), @ expunge PATH UID,
  * @ flag PATH UID FLAGS, @ remove-mailbox PATH, @ lmdb.
  */
@@ -302,6 +302,8 @@ static enum talk_result directive(void *world, slice word, slice rest)
 		w->login.errors_max = w->session.errors_max = n;
 	else if (slice_eq(word, S("progress")))
 		w->session.progress_ms = -1;
+	else if (slice_eq(word, S("messages-max")) && take_number(&rest, &n))
+		w->session.messages_max = n;
 	else if (slice_eq(word, S("admin")))
 		w->session.admin = S("mailto:post@example.test");
 	else if (slice_eq(word, S("user")))

@@ -6,7 +6,7 @@ MESON_FLAGS ?=
 TEST_FLAGS ?=
 PYTHON ?= python3
 
-.PHONY: all run check test lint san tsan fuzz bench install clean tidy deps
+.PHONY: all run check test lint san tsan fuzz bench clients install clean tidy deps
 
 all: $(B)/build.ninja
 	@ninja -C $(B)
@@ -41,8 +41,12 @@ tsan: deps
 fuzz: deps
 	@tools/fuzz $(B)-fuzz $(T) $(ONLY)
 
+# The real clients that take long. Those of `make check` are among the system tests.
+clients: deps all
+	@meson test -C $(B) --benchmark --suite clients --verbose
+
 bench: deps all
-	@meson test -C $(B) --benchmark --verbose
+	@meson test -C $(B) --benchmark --no-suite clients --verbose
 
 install: all
 	@DESTDIR=$(DESTDIR) meson install -C $(B) --no-rebuild

@@ -1,7 +1,7 @@
 #!/bin/sh
 # Installs the Debian packages that building, checking and running the tests need. A quick no-op when all are there.
-# With "peers" also the mail servers that tests and the bench put beside ours: not without being asked for, because
-# Debian starts it at once.
+# With "peers" also the mail servers that tests and the bench put beside ours, not without being asked for, because
+# Debian starts them at once; and the mail clients that tests drive, those from npm in a folder of their own.
 set -eu
 
 packages="
@@ -10,7 +10,11 @@ libuv1-dev libssl-dev liblmdb-dev libzstd-dev zlib1g-dev libargon2-dev libseccom
 libidn2-dev libunbound-dev libcmocka-dev
 mandoc clang clang-format clang-tidy cppcheck universal-ctags libclang-rt-14-dev llvm
 curl fetchmail getmail6 gsasl msmtp swaks libnet-ssleay-perl isync strace gdb nsd ldnsutils dns-root-data iproute2"
-[ "${1:-}" = peers ] && packages="$packages postfix dovecot-imapd dovecot-pop3d"
+if [ "${1:-}" = peers ]; then
+	packages="$packages postfix dovecot-imapd dovecot-pop3d
+alpine mutt neomutt offlineimap3 tmux libmail-imapclient-perl libio-socket-ssl-perl"
+	command -v npm >/dev/null 2>&1 || packages="$packages npm"
+fi
 
 if ! command -v dpkg-query >/dev/null 2>&1; then
 	echo "This is no Debian system: install what these packages hold yourself, then go on:" $packages >&2
@@ -23,7 +27,21 @@ there=" $(echo $there) "
 for package in $packages; do
 	case "$there" in *" $package "*) ;; *) missing="$missing $package" ;; esac
 done
-[ -z "$missing" ] && exit 0
+
+# A test of a client that is missing says so and is skipped: no network, no npm is no error here.
+npm_clients() {
+	folder="$HOME/.cache/posthouse/node"
+	[ "$1" = peers ] && command -v npm >/dev/null 2>&1 || return 0
+	[ -d "$folder/node_modules/imapflow" ] && [ -d "$folder/node_modules/imap" ] && return 0
+	mkdir -p "$folder"
+	npm install --prefix "$folder" --no-audit --no-fund --ignore-scripts imapflow imap >&2 ||
+		echo "imapflow and imap (npm) are not to be had: their tests will be skipped" >&2
+}
+
+if [ -z "$missing" ]; then
+	npm_clients "${1:-}"
+	exit 0
+fi
 
 install="apt-get install -y --no-install-recommends$missing"
 if [ "$(id -u)" = 0 ]; then
@@ -38,3 +56,4 @@ fi
 echo "installing:$missing" >&2
 $as_root apt-get update -qq
 $as_root env DEBIAN_FRONTEND=noninteractive $install
+npm_clients "${1:-}"

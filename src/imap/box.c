@@ -1,9 +1,11 @@
 /* The selected mailbox as its client knows it: opened, kept up to date from the change log, told. */
 #include "imap/condstore.h"
+#include "io/fiber.h"
 #include "mailbox/change.h"
 #include <errno.h>
 
-#define UNSEEN_SCAN_MAX 262144 /* entries looked at for UNSEEN, which is optional; some 10 ms */
+#define UNSEEN_STEP  8192 /* entries looked at for UNSEEN before others have their turn */
+#define UNSEEN_STEPS 32   /* it is optional: no more of them */
 
 static void changed(struct watch *w, uint32_t mailbox, uint64_t modseq)
 {
@@ -15,26 +17,7 @@ static void changed(struct watch *w, uint32_t mailbox, uint64_t modseq)
 	stream_wake(s->io);
 }
 
-static int first_unseen(struct imap_session *s, struct store_snap *snap, uint32_t *ret_seq, err *e)
-{
-	struct mailbox_entry_scan sc;
-	const struct mailbox_entry *entry;
-	uint32_t seq = 0;
-	int rc;
-
-	if (mailbox_entry_open(snap, s->box.account, s->box.mailbox, 1, UINT32_MAX, &sc, e) < 0)
-		return -1;
-	while ((rc = mailbox_entry_next(&sc, &entry, e)) > 0 && ++seq < UNSEEN_SCAN_MAX) {
-		if (!(entry->flags & FLAG_SEEN)) {
-			*ret_seq = seq;
-			break;
-		}
-	}
-	mailbox_entry_close(&sc);
-	return rc < 0 ? -1 : 0;
-}
-
-static int fill(struct imap_session *s, struct store_snap *snap, uint32_t *ret_first_unseen, err *e)
+static int fill(struct imap_session *s, struct store_snap *snap, bool *ret_unseen, err *e)
 {
 	struct mailbox_row row;
 	uint64_t floor;
@@ -44,36 +27,13 @@ static int fill(struct imap_session *s, struct store_snap *snap, uint32_t *ret_f
 		return rc;
 	if (row.noselect)
 		return 0;
-	if (change_state(snap, s->box.account, &floor, &s->box.modseq, e) < 0 ||
-		imap_view_fill(s, snap, &row, e) < 0)
+	if (change_state(snap, s->box.account, &floor, &s->box.modseq, e) < 0)
 		return -1;
-	if (row.unseen > 0 && first_unseen(s, snap, ret_first_unseen, e) < 0)
-		return -1;
+	imap_view_begin(s, &row);
+	*ret_unseen = row.unseen > 0;
 	s->box.told = row.highest_modseq;
 	s->box.keywords = mailbox_keyword_count(&row);
 	return 1;
-}
-
-int imap_box_open(struct imap_session *s, uint32_t account, uint32_t mailbox, bool readonly,
-	uint32_t *ret_first_unseen, err *e)
-{
-	struct store_snap snap = {0};
-
-	s->box =
-		(struct imap_box){.open = true, .readonly = readonly, .account = account, .mailbox = mailbox};
-	*ret_first_unseen = 0;
-	if (s->watch_loop) { /* before the snapshot: nothing falls in between */
-		s->watch = (struct watch){.account = s->box.account, .mailbox = mailbox, .changed = changed};
-		watch_start(s->watch_loop, &s->watch);
-	}
-	s->dirty = false;
-	int rc = store_snap_begin(s->store, &snap, e);
-	if (rc == 0)
-		rc = fill(s, &snap, ret_first_unseen, e);
-	store_snap_end(&snap);
-	if (rc <= 0)
-		imap_box_close(s);
-	return rc;
 }
 
 void imap_box_close(struct imap_session *s)
@@ -92,6 +52,13 @@ struct news {
 	struct uidset quiet; /* of flagged, in the time of which the client may have made the change itself */
 	unsigned keywords;
 };
+
+static void news_free(struct news *n)
+{
+	uidset_free(&n->added);
+	uidset_free(&n->flagged);
+	uidset_free(&n->quiet);
+}
 
 static int flagged_range(
 	struct imap_session *s, struct news *n, uint64_t modseq, uint32_t first, uint32_t last)
@@ -239,6 +206,100 @@ static int gather(struct imap_session *s, struct news *n, err *e)
 	return rc;
 }
 
+/* ---- opening ---- */
+
+/* Reads the view, which takes several snapshots, and brings it to one moment. 1, 0 the mailbox is gone, -1.
+ */
+static int read_view(struct imap_session *s, err *e)
+{
+	struct news n = {0};
+
+	if (imap_view_read(s, e) < 0)
+		return -1;
+	int rc = gather(s, &n, e);
+	if (rc > 0 &&
+		(uidset_merge(&s->box.uids, &n.added) < 0 || uidset_subtract(&s->box.uids, &s->box.gone) < 0))
+		rc = err_set(e, ERR_TEMP, "no memory");
+	uidset_free(&s->box.gone);
+	news_free(&n);
+	s->box.told = s->box.highest;
+	s->box.settled = rc > 0;
+	return rc;
+}
+
+/* Looks at some entries above *uid. 1: found, in *uid; 0: not, or it is not worth it, or *uid is where to go
+ * on. */
+static int look_unseen(struct imap_session *s, struct store_snap *snap, uint32_t *uid, bool *ret_end, err *e)
+{
+	struct mailbox_entry_scan sc;
+	const struct mailbox_entry *entry;
+	unsigned seen = 0;
+	int rc;
+
+	if (mailbox_entry_open(snap, s->box.account, s->box.mailbox, *uid + 1, UINT32_MAX, &sc, e) < 0)
+		return -1;
+	while ((rc = mailbox_entry_next(&sc, &entry, e)) > 0) {
+		*uid = entry->uid;
+		if (!(entry->flags & FLAG_SEEN) || ++seen == UNSEEN_STEP)
+			break;
+	}
+	*ret_end = rc <= 0;
+	bool found = rc > 0 && !(entry->flags & FLAG_SEEN);
+	mailbox_entry_close(&sc);
+	return rc < 0 ? -1 : found;
+}
+
+static int first_unseen(struct imap_session *s, uint32_t *ret_seq, err *e)
+{
+	uint32_t uid = 0;
+	bool end = false;
+
+	for (unsigned steps = 0; !end && steps < UNSEEN_STEPS; steps++) {
+		struct store_snap snap = {0};
+		int rc = store_snap_begin(s->store, &snap, e);
+
+		if (rc == 0)
+			rc = look_unseen(s, &snap, &uid, &end, e);
+		store_snap_end(&snap);
+		if (rc < 0)
+			return -1;
+		if (rc > 0) {
+			*ret_seq = uidset_seq(&s->box.uids, uid); /* 0: it has come since */
+			return 0;
+		}
+		if (!end && fiber_yield() < 0)
+			return err_set(e, ERR_CANCELED, "the session is told to end");
+	}
+	return 0;
+}
+
+int imap_box_open(struct imap_session *s, uint32_t account, uint32_t mailbox, bool readonly,
+	uint32_t *ret_first_unseen, err *e)
+{
+	struct store_snap snap = {0};
+	bool unseen = false;
+
+	s->box =
+		(struct imap_box){.open = true, .readonly = readonly, .account = account, .mailbox = mailbox};
+	*ret_first_unseen = 0;
+	if (s->watch_loop) { /* before the snapshot: nothing falls in between */
+		s->watch = (struct watch){.account = s->box.account, .mailbox = mailbox, .changed = changed};
+		watch_start(s->watch_loop, &s->watch);
+	}
+	s->dirty = false;
+	int rc = store_snap_begin(s->store, &snap, e);
+	if (rc == 0)
+		rc = fill(s, &snap, &unseen, e);
+	store_snap_end(&snap);
+	if (rc > 0 && !s->box.settled)
+		rc = read_view(s, e);
+	if (rc > 0 && unseen && first_unseen(s, ret_first_unseen, e) < 0)
+		rc = -1;
+	if (rc <= 0)
+		imap_box_close(s);
+	return rc;
+}
+
 /* ---- telling ---- */
 
 /* From the highest down, so that no number moves before it is told; each run of UIDs repeats its first
@@ -382,9 +443,7 @@ int imap_box_news(struct imap_session *s, bool expunges)
 		tell_highest(s);
 		imap_view_settle(s);
 	}
-	uidset_free(&n.added);
-	uidset_free(&n.flagged);
-	uidset_free(&n.quiet);
+	news_free(&n);
 	return rc;
 }
 

@@ -160,7 +160,7 @@ void imap_box_keywords(struct imap_session *s, const struct mailbox_row *row);
 
 /* Opens it in s->box, which is closed. 1 open, 0 there is none, -1. *ret_first_unseen: sequence number or 0.
  */
-int imap_box_open(struct imap_session *s, uint32_t account, uint32_t mailbox, bool readonly,
+PARKS int imap_box_open(struct imap_session *s, uint32_t account, uint32_t mailbox, bool readonly,
 	uint32_t *ret_first_unseen, err *e);
 void imap_box_close(struct imap_session *s);
 /* Its row. 0: it was deleted; one of the same name and id that was made since, with another UIDVALIDITY, is
@@ -181,8 +181,10 @@ int imap_tell_flags(struct imap_walk *w, struct imap_item *item, err *e);
 /* The UIDs that a set means in the selected mailbox, by s->by_uid. 0; 1: answered with BAD or NO. */
 int imap_resolve(struct imap_session *s, const struct imap_seqset *set, struct uidset *ret);
 
-/* Reads the UIDs into the view, which is empty, or shares another session's. 0, -1. */
-int imap_view_fill(struct imap_session *s, struct store_snap *snap, const struct mailbox_row *row, err *e);
+/* The view of a mailbox that is opened: another session's, and then settled, or still empty. */
+void imap_view_begin(struct imap_session *s, const struct mailbox_row *row);
+/* Reads its UIDs in steps. What has changed since the view's modseq may be in or not. 0, -1. */
+PARKS int imap_view_read(struct imap_session *s, err *e);
 /* The view has caught up: it may be shared from here on, and becomes another's that is the same. */
 void imap_view_settle(struct imap_session *s);
 

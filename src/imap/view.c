@@ -4,8 +4,13 @@
  * set of UIDs: fifty sessions hold the ranges of a mailbox once, whatever was expunged from it. One that lags
  * behind keeps the older set, of which the newer one has most chunks, too.
  */
+#include "base/clock.h"
 #include "imap/session_int.h"
+#include "io/fiber.h"
 #include <stddef.h>
+
+#define STEP_US     1000 /* of reading UIDs, before others have their turn */
+#define STEP_BLOCKS 64
 
 /* Whose view is the mailbox as its HIGHESTMODSEQ says, which moves with whatever happens in it. */
 static const struct imap_session *peer(const struct imap_session *s, uint64_t highest)
@@ -26,16 +31,32 @@ static const struct imap_session *peer(const struct imap_session *s, uint64_t hi
 	return NULL;
 }
 
-int imap_view_fill(struct imap_session *s, struct store_snap *snap, const struct mailbox_row *row, err *e)
+void imap_view_begin(struct imap_session *s, const struct mailbox_row *row)
 {
 	s->box.uidvalidity = row->uidvalidity;
+	s->box.highest = row->highest_modseq;
 	const struct imap_session *other = peer(s, row->highest_modseq);
 	if (other)
 		uidset_share(&other->box.uids, &s->box.uids);
-	else if (mailbox_uids(snap, s->box.account, row->id, 0, &s->box.uids, e) < 0)
-		return -1;
-	s->box.highest = row->highest_modseq;
-	s->box.settled = true;
+	s->box.settled = other != NULL;
+}
+
+int imap_view_read(struct imap_session *s, err *e)
+{
+	for (uint32_t after = 0; after != UINT32_MAX;) {
+		struct store_snap snap = {0};
+		uint64_t from = clock_span_us();
+		int rc = store_snap_begin(s->store, &snap, e);
+
+		while (rc == 0 && after != UINT32_MAX && clock_span_us() - from < STEP_US)
+			rc = mailbox_uids_some(
+				&snap, s->box.account, s->box.mailbox, STEP_BLOCKS, &after, &s->box.uids, e);
+		store_snap_end(&snap);
+		if (rc < 0)
+			return -1;
+		if (after != UINT32_MAX && fiber_yield() < 0)
+			return err_set(e, ERR_CANCELED, "the session is told to end");
+	}
 	return 0;
 }
 

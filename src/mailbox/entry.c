@@ -2,6 +2,7 @@
 #include "base/wire.h"
 #include "mailbox/keys.h"
 #include "mailbox/row.h"
+#include <limits.h>
 
 enum { ENTRY_KEYWORDS = 128, HEAD = 9 };
 
@@ -117,38 +118,58 @@ static uint32_t block_number(slice key)
 	return key.n >= 4 ? be32_get(key.p + key.n - 4) : 0;
 }
 
-int mailbox_uids(struct store_snap *snap, uint32_t account, uint32_t mailbox, uint32_t after_uid,
-	struct uidset *add_to, err *e)
+/* UIDs of one block above after_uid. */
+static int add_block(uint32_t number, uint64_t bitmap, uint32_t after_uid, struct uidset *add_to)
+{
+	uint32_t first = number * MAILBOX_BLOCK;
+	if (after_uid >= first && after_uid - first < MAILBOX_BLOCK)
+		bitmap &= after_uid - first == 63 ? 0 : ~UINT64_C(0) << (after_uid - first + 1);
+	while (bitmap) {
+		unsigned at = (unsigned)__builtin_ctzll(bitmap);
+		uint64_t gaps = ~(bitmap >> at);
+		unsigned run = gaps ? (unsigned)__builtin_ctzll(gaps) : MAILBOX_BLOCK;
+		if (uidset_add_range(add_to, first + at, first + at + run - 1) < 0)
+			return -1;
+		bitmap = at + run >= MAILBOX_BLOCK ? 0 : bitmap & ~UINT64_C(0) << (at + run);
+	}
+	return 0;
+}
+
+int mailbox_uids_some(struct store_snap *snap, uint32_t account, uint32_t mailbox, unsigned blocks,
+	uint32_t *after_uid, struct uidset *add_to, err *e)
 {
 	struct key prefix = key_blocks(account, mailbox);
-	struct key from = key_block(account, mailbox, after_uid / MAILBOX_BLOCK);
+	struct key from = key_block(account, mailbox, *after_uid / MAILBOX_BLOCK);
 	struct store_scan sc;
+	uint32_t after = *after_uid;
 	slice k, v;
 	if (store_scan_open(snap, KEY_SLICE(prefix), &sc, e) < 0)
 		return -1;
 	int rc = store_scan_seek(&sc, KEY_SLICE(from), &k, &v, e);
-	for (; rc == 1; rc = store_scan_next(&sc, &k, &v, e)) {
+	for (; rc == 1 && blocks > 0; blocks--) {
 		uint64_t bitmap;
-		uint32_t first = block_number(k) * MAILBOX_BLOCK;
+		uint32_t number = block_number(k);
 		if (entry_block_bitmap(v, &bitmap, e) < 0) {
 			rc = -1;
 			break;
 		}
-		if (after_uid >= first && after_uid - first < MAILBOX_BLOCK)
-			bitmap &= after_uid - first == 63 ? 0 : ~UINT64_C(0) << (after_uid - first + 1);
-		while (bitmap) {
-			unsigned at = (unsigned)__builtin_ctzll(bitmap);
-			uint64_t gaps = ~(bitmap >> at);
-			unsigned run = gaps ? (unsigned)__builtin_ctzll(gaps) : MAILBOX_BLOCK;
-			if (uidset_add_range(add_to, first + at, first + at + run - 1) < 0) {
-				store_scan_close(&sc);
-				return err_set(e, ERR_TEMP, "out of memory");
-			}
-			bitmap = at + run >= MAILBOX_BLOCK ? 0 : bitmap & ~UINT64_C(0) << (at + run);
+		if (add_block(number, bitmap, after, add_to) < 0) {
+			rc = err_set(e, ERR_TEMP, "out of memory");
+			break;
 		}
+		after = number * MAILBOX_BLOCK + (MAILBOX_BLOCK - 1);
+		rc = store_scan_next(&sc, &k, &v, e);
 	}
 	store_scan_close(&sc);
-	return rc;
+	if (rc >= 0)
+		*after_uid = rc == 1 ? after : UINT32_MAX;
+	return rc < 0 ? -1 : 0;
+}
+
+int mailbox_uids(struct store_snap *snap, uint32_t account, uint32_t mailbox, uint32_t after_uid,
+	struct uidset *add_to, err *e)
+{
+	return mailbox_uids_some(snap, account, mailbox, UINT_MAX, &after_uid, add_to, e);
 }
 
 int mailbox_entry_open(struct store_snap *snap, uint32_t account, uint32_t mailbox, uint32_t uid_from,

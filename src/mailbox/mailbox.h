@@ -106,6 +106,10 @@ int mailbox_item_get(struct store_snap *snap, uint32_t account, uint32_t mailbox
 int mailbox_uids(struct store_snap *snap, uint32_t account, uint32_t mailbox, uint32_t after_uid,
 	struct uidset *add_to, err *e);
 
+/* The same of at most so many blocks; *after_uid is then where to go on, UINT32_MAX at the end. */
+int mailbox_uids_some(struct store_snap *snap, uint32_t account, uint32_t mailbox, unsigned blocks,
+	uint32_t *after_uid, struct uidset *add_to, err *e);
+
 /*
  * Walks entries in UID order, a block of up to 64 at a time. Ends with the snapshot. For a long walk: stop
  * after some thousand entries, end the snapshot, park, begin again with uid_from = last uid + 1.

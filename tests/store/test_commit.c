@@ -557,6 +557,49 @@ static void test_bigs(void **state)
 	on_store(bigs);
 }
 
+/* Blobs through a window: in order, backwards, with gaps, written after the window was, and damaged. */
+static void windows(struct store *s)
+{
+	enum { N = 60 };
+	static char texts[N][5000];
+	char got[5000];
+	struct store_blob b[N];
+	struct store_window w = {0};
+	struct store_snap snap;
+	err e = {0};
+
+	for (unsigned i = 0; i < N; i++) {
+		struct deliver d = {.blob = slice_make(texts[i], 1 + i * 83), .key = "Xwindow"};
+
+		fill_text(texts[i], 1 + i * 83, i);
+		must(store_commit(s, run_deliver, &d, &must_e));
+		must(store_snap_begin(s, &snap, &must_e));
+		assert_int_equal(store_blob_find(&snap, d.id, &b[i], &e), 1);
+		store_snap_end(&snap);
+		must(store_window_read(&w, &b[i], got, &must_e)); /* the window is older than the blob */
+		assert_memory_equal(got, texts[i], b[i].length);
+	}
+	for (unsigned i = 0; i < 3 * N; i++) {
+		unsigned k = i < N ? i : i < 2 * N ? 2 * N - 1 - i : i * 7 % N;
+
+		must(store_window_read(&w, &b[k], got, &must_e));
+		assert_memory_equal(got, texts[k], b[k].length);
+	}
+	assert_int_equal(pwrite(b[40].file->fd, "!", 1, (off_t)(b[40].offset + 100)), 1);
+	store_window_reset(&w);
+	for (unsigned i = 38; i < 43; i++)
+		assert_int_equal(store_window_read(&w, &b[i], got, &e), i == 40 ? -1 : 0);
+	assert_int_equal(e.kind, ERR_CORRUPT);
+	store_window_reset(&w);
+	for (unsigned i = 0; i < N; i++)
+		store_blob_release(&b[i]);
+}
+static void test_windows(void **state)
+{
+	(void)state;
+	on_store(windows);
+}
+
 static void damage(struct store *s)
 {
 	char text[3000], got[3000];
@@ -594,6 +637,7 @@ int main(void)
 		cmocka_unit_test(test_isolation),
 		cmocka_unit_test(test_batches),
 		cmocka_unit_test(test_ring),
+		cmocka_unit_test(test_windows),
 		cmocka_unit_test(test_many),
 		cmocka_unit_test(test_many_volumes),
 		cmocka_unit_test(test_blobs),

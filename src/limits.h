@@ -134,6 +134,7 @@
 #define LIMIT_IMAP_SOURCES                                                                                   \
 	1000 /* mailboxes named by one ESEARCH; all of an account are looked at for each                     \
 	      */
+#define LIMIT_IMAP_DIGESTS     4194304 /* digests made that wait to be kept: a block's and some */
 #define LIMIT_IMAP_SORT_TEXT   1000  /* bytes of a text that SORT compares */
 #define LIMIT_IMAP_PROGRESS_MS 10000 /* a command that takes longer says so (RFC 9585 4) */
 #define LIMIT_IMAP_APPEND_MEMORY                                                                             \

@@ -101,7 +101,12 @@ static int cut(struct imap_session *s, const struct find *f, struct uidset *ret)
 
 int imap_find_run(struct imap_session *s, struct find *f, err *e)
 {
-	struct imap_walk w = {.s = s, .uids = &s->box.uids, .now = now, .later = later, .arg = f};
+	struct imap_walk w = {.s = s,
+		.uids = &s->box.uids,
+		.now = now,
+		.later = later,
+		.arg = f,
+		.digests = (f->needs | f->q.needs) & IMAP_NEED_DIGEST ? &f->digests : NULL};
 	struct uidset some = {0};
 
 	s->by_numbers = f->q.numbers;
@@ -124,6 +129,7 @@ void imap_find_free(struct find *f)
 {
 	for (struct search_node *n = f->q.sets; n; n = n->next_set)
 		uidset_free(&n->uids);
+	imap_digests_free(&f->digests);
 }
 
 bool imap_find_allowed(const struct imap_session *s, struct imap_args *a, const struct search *q)

@@ -1,15 +1,17 @@
 /* The search that SEARCH, SORT, THREAD and ESEARCH have in common: the walk, and a call for each message
  * found. */
 #pragma once
+#include "imap/digests.h"
 #include "imap/search.h"
 
 struct find {
 	struct search q;
 	unsigned needs; /* enum imap_need: loaded of each message found */
-	/* In UID order. Must not park. in_snapshot: imap_walk_load may be used; else the message row is
-	 * loaded too. */
+	/* In UID order. Must not park. in_snapshot: imap_walk_load may be used; else message row and summary
+	 * are loaded, too. */
 	int (*hit)(struct find *f, struct imap_walk *w, struct imap_item *item, bool in_snapshot, err *e);
 	void *arg;
+	struct imap_digests digests;
 	uint64_t breath;
 	uint32_t damaged; /* messages left out */
 	bool whole;       /* the mailbox is not cut (imap_cut): a UID could not tell of which one */

@@ -1,7 +1,6 @@
 #include "base/encode.h"
 #include "imap/search.h"
 #include "limits.h"
-#include "mail/date.h"
 #include "mail/decode.h"
 #include "mail/header.h"
 
@@ -240,14 +239,11 @@ static int compare_day(enum search_op op, int64_t day, int64_t asked)
 
 static int match_sent(const struct search_node *n, struct search_message *m)
 {
-	struct mail_envelope v;
-	struct mail_date d;
+	const struct mail_digest *d = &m->item->digest;
 
-	if (!(m->loaded & IMAP_NEED_SUMMARY))
+	if (!(m->loaded & IMAP_NEED_DIGEST))
 		return SEARCH_UNKNOWN;
-	if (mail_summary_envelope(&m->item->summary, 0, &v) < 0 || !v.date.p || !mail_date_parse(v.date, &d))
-		return SEARCH_NO;
-	return compare_day(n->op, floor_day(d.utc_s + d.zone_min * 60), n->day);
+	return d->has_date && compare_day(n->op, floor_day(d->date_s + d->zone_min * 60), n->day);
 }
 
 static int match_internal(const struct search_node *n, struct search_message *m)

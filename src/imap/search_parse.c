@@ -202,6 +202,7 @@ static bool take_argument(struct parser *p, const struct key *k, unsigned depth,
 	if (k->op >= SEARCH_BEFORE)
 		p->q->needs |= k->op <= SEARCH_SINCE        ? IMAP_NEED_MESSAGE
 			       : k->op <= SEARCH_SAVEDSINCE ? IMAP_NEED_SAVED
+			       : k->op <= SEARCH_SENTSINCE  ? IMAP_NEED_DIGEST
 							    : IMAP_NEED_SUMMARY;
 	n->negate = k->negate;
 	n->flags = k->flags;

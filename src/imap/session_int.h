@@ -5,6 +5,7 @@
 #include "imap/seqset.h"
 #include "imap/session.h"
 #include "imap/write.h"
+#include "mail/digest.h"
 #include "mail/summary.h"
 #include "mailbox/write.h"
 
@@ -211,6 +212,7 @@ enum imap_need {
 	IMAP_NEED_BLOB = 4,
 	IMAP_NEED_SAVED = 8,
 	IMAP_NEED_FRONT = 16, /* of the summary only envelope, flags and size, and only in `now` */
+	IMAP_NEED_DIGEST = 32, /* only where imap_walk.digests is set */
 };
 
 struct imap_item {
@@ -218,9 +220,11 @@ struct imap_item {
 	uint32_t seq;
 	struct mailbox_message message; /* with NEED_MESSAGE or NEED_BLOB; places are not valid */
 	struct mail_summary summary;    /* with NEED_SUMMARY; in the walk's arena */
+	struct mail_digest digest;      /* with NEED_DIGEST */
+	slice digest_record;            /* where it lies */
 	int64_t saved_us;               /* with NEED_SAVED: when it came into this mailbox; 0: not known */
 	struct store_blob blob;
-	bool has_blob;
+	bool has_blob, has_summary;
 };
 
 struct imap_walk {
@@ -236,6 +240,7 @@ struct imap_walk {
 	struct store_snap *snap;               /* the one of the block in hand, for imap_walk_load */
 	struct mailbox_summary_scan summaries; /* on it */
 	bool summaries_open;
+	struct imap_digests *digests; /* the caller's; NULL: NEED_DIGEST is not asked for */
 	uint32_t missing;    /* UIDs that had no entry any more */
 	uint32_t damaged;    /* messages left out because their data failed its check */
 	struct arena *arena; /* of the block in hand */

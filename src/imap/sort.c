@@ -7,7 +7,6 @@ struct run {
 	struct find f;
 	struct sort_program program;
 	struct order order;
-	struct sort_text text;
 	struct buf key;
 };
 
@@ -16,8 +15,8 @@ static int hit(struct find *f, struct imap_walk *w, struct imap_item *item, bool
 	struct run *run = f->arg;
 
 	buf_reset(&run->key);
-	if (imap_sort_key(&run->program, in_snapshot ? w : NULL, item, w->arena, &run->text, &run->key, e) <
-		0)
+	if (imap_sort_key(&run->program, &f->digests.room, in_snapshot ? w : NULL, item, w->arena, &run->key,
+		    e) < 0)
 		return -1;
 	return order_add(&run->order, buf_slice(&run->key), item->entry.uid, e);
 }
@@ -173,7 +172,6 @@ int imap_cmd_sort(struct imap_session *s, struct imap_args *a)
 	}
 	imap_find_free(&run->f);
 	order_free(&run->order);
-	sort_text_free(&run->text);
 	buf_free(&run->key);
 	free(run);
 	return rc;

@@ -6,26 +6,42 @@
 struct run {
 	struct find f;
 	struct threads threads;
-	struct sort_text text;
 	bool references;
 	bool by_uid;
 };
 
+/* A message with more parents than its digest holds. */
+static int all_parents(struct find *f, struct imap_walk *w, struct imap_item *item, slice *ret, err *e)
+{
+	struct mail_envelope v;
+	uint64_t id;
+	int there = w && !item->has_summary ? imap_walk_load(w, item, IMAP_NEED_SUMMARY, e) : 1;
+
+	if (there <= 0)
+		return there;
+	if (mail_summary_envelope(&item->summary, 0, &v) < 0)
+		return err_set(e, ERR_CORRUPT, "a summary is damaged");
+	if (mail_digest_ids(&f->digests.room, &v, f->digests.secret, &id, ret) < 0)
+		return err_set(e, ERR_TEMP, "no memory");
+	return 0;
+}
+
 static int hit(struct find *f, struct imap_walk *w, struct imap_item *item, bool in_snapshot, err *e)
 {
 	struct run *run = f->arg;
-	struct thread_of m = {.number = run->by_uid ? item->entry.uid : item->seq};
-	struct mail_envelope v;
+	const struct mail_digest *d = &item->digest;
+	struct imap_walk *loads = in_snapshot ? w : NULL;
+	struct thread_of m = {.number = run->by_uid ? item->entry.uid : item->seq,
+		.subject = d->subject,
+		.reply = d->reply};
 
-	if (mail_summary_envelope(&item->summary, 0, &v) < 0)
-		return err_set(e, ERR_CORRUPT, "a summary is damaged");
-	if (imap_sent_date(&v, in_snapshot ? w : NULL, item, &m.date, e) < 0)
+	if (imap_sent_date(loads, item, &m.date, e) < 0)
 		return -1;
-	m.subject = imap_base_subject(&v, &run->text, &m.reply);
 	if (run->references) {
-		m.message_id = v.message_id;
-		m.references = v.references;
-		m.in_reply_to = v.in_reply_to;
+		m.id = d->id;
+		m.parents = d->parents;
+		if (d->parents_cut && all_parents(f, loads, item, &m.parents, e) < 0)
+			return -1;
 	}
 	return threads_add(&run->threads, &m, e);
 }
@@ -81,7 +97,7 @@ int imap_cmd_thread(struct imap_session *s, struct imap_args *a)
 	if (!run)
 		return imap_answer(s, IMAP_NO, "[UNAVAILABLE] no memory");
 	run->by_uid = s->by_uid;
-	run->f = (struct find){.needs = IMAP_NEED_SUMMARY, .hit = hit, .arg = run};
+	run->f = (struct find){.needs = IMAP_NEED_DIGEST, .hit = hit, .arg = run};
 	if (!take_algorithm(a, &run->references) || !imap_take_search_program(a, &run->f.q) ||
 		!imap_find_allowed(s, a, &run->f.q))
 		rc = imap_find_refuse(s, a, &run->f.q);
@@ -89,7 +105,6 @@ int imap_cmd_thread(struct imap_session *s, struct imap_args *a)
 		rc = thread(s, run);
 	imap_find_free(&run->f);
 	threads_free(&run->threads);
-	sort_text_free(&run->text);
 	free(run);
 	return rc;
 }

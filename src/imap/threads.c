@@ -1,5 +1,5 @@
 /* The messages, and step 1 of REFERENCES, which is done as they come. */
-#include "base/hash.h"
+#include "base/wire.h"
 #include "imap/threads_int.h"
 #include "io/fiber.h"
 #include "limits.h"
@@ -69,7 +69,6 @@ void threads_free(struct threads *t)
 	free(t->slots);
 	free(t->items);
 	free(t->list);
-	buf_free(&t->id);
 	*t = (struct threads){0};
 }
 
@@ -101,49 +100,6 @@ int threads_breathe(struct threads *t, uint32_t done)
 		return 0;
 	t->breath = 0;
 	return fiber_yield() < 0 ? -1 : 0;
-}
-
-/* ---- Message-IDs ---- */
-
-/*
- * Takes the next valid one off (RFC 5322 3.6.4: something on both sides of an @, in brackets), in one form: a
- * quoted local part without its quotes, no blanks.
- */
-static bool take_id(struct threads *t, slice *text, uint64_t *ret)
-{
-	while (text->n > 0) {
-		ptrdiff_t from = slice_find_c(*text, '<');
-		bool quoted = false;
-		size_t at = 0, i;
-
-		if (from < 0)
-			return false;
-		*text = slice_skip(*text, (size_t)from + 1);
-		t->id.max = LIMIT_MAIL_FIELD;
-		buf_reset(&t->id);
-		for (i = 0; i < text->n && (quoted || (text->p[i] != '>' && text->p[i] != '<')); i++) {
-			char c = text->p[i];
-
-			if (c == '"') {
-				quoted = !quoted;
-				continue;
-			}
-			if (c == '\\' && quoted && i + 1 < text->n)
-				c = text->p[++i];
-			else if (c == ' ' || c == '\t')
-				continue;
-			else if (c == '@' && !quoted)
-				at = t->id.n;
-			buf_add_c(&t->id, c);
-		}
-		bool good = i < text->n && text->p[i] == '>' && at > 0 && at + 1 < t->id.n && !t->id.failed;
-		*text = slice_skip(*text, i);
-		if (good) {
-			*ret = hash_seeded(buf_slice(&t->id));
-			return true;
-		}
-	}
-	return false;
 }
 
 /* ---- links ---- */
@@ -195,24 +151,16 @@ static uint32_t node_of(struct threads *t, uint64_t id, err *e)
  */
 static int link_references(struct threads *t, const struct thread_of *m, uint32_t *ret_last, err *e)
 {
-	slice text = m->references;
 	uint32_t last = 0;
-	uint64_t id;
 
-	while (take_id(t, &text, &id)) {
-		uint32_t node = node_of(t, id, e);
+	for (size_t i = 0; i + 8 <= m->parents.n; i += 8) {
+		uint32_t node = node_of(t, be64_get(m->parents.p + i), e);
 
 		if (!node)
 			return -1;
 		if (last && t->nodes[node].parent == THREAD_ROOT)
 			link_parent(t, last, node);
 		last = node;
-	}
-	text = m->in_reply_to;
-	if (last == 0 && take_id(t, &text, &id)) {
-		last = node_of(t, id, e);
-		if (!last)
-			return -1;
 	}
 	*ret_last = last;
 	return 0;
@@ -221,15 +169,13 @@ static int link_references(struct threads *t, const struct thread_of *m, uint32_
 int threads_add(struct threads *t, const struct thread_of *m, err *e)
 {
 	uint32_t index = t->messages_n, last, node = 0;
-	slice text = m->message_id;
-	uint64_t id;
 
 	if (!grow((void **)&t->messages, &t->messages_cap, index + 1, sizeof *t->messages))
 		return err_set(e, ERR_TEMP, "no memory");
 	if (threads_room(t, t->nodes_n + 2, e) < 0 || link_references(t, m, &last, e) < 0)
 		return -1;
-	if (take_id(t, &text, &id)) {
-		node = node_of(t, id, e);
+	if (m->id) {
+		node = node_of(t, m->id, e);
 		if (!node)
 			return -1;
 		if (t->nodes[node].message != THREAD_NONE)
@@ -245,11 +191,8 @@ int threads_add(struct threads *t, const struct thread_of *m, err *e)
 		if (last)
 			link_parent(t, last, node);
 	}
-	t->messages[t->messages_n++] = (struct thread_message){.number = m->number,
-		.node = node,
-		.date = m->date,
-		.subject = m->subject.n > 0 ? hash_seeded(m->subject) | 1 : 0,
-		.reply = m->reply};
+	t->messages[t->messages_n++] = (struct thread_message){
+		.number = m->number, .node = node, .date = m->date, .subject = m->subject, .reply = m->reply};
 	return 0;
 }
 

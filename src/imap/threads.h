@@ -1,8 +1,8 @@
 /*
  * Threads of messages (RFC 5256 3): ORDEREDSUBJECT, and REFERENCES by its six steps. Messages are added in
  * the order of their numbers; then one of the two builds the tree. Nothing recurses, no step is quadratic;
- * memory is bounded by LIMIT_IMAP_THREAD. Ids and subjects are kept as hashes of 64 bits under a key drawn at
- * start: two of 1,000,000 are taken for one once in 30 million times.
+ * memory is bounded by LIMIT_IMAP_THREAD. Ids and subjects come as hashes of 64 bits under a secret key
+ * (mail/digest.h): two of 1,000,000 are taken for one once in 30 million times.
  */
 #pragma once
 #include "base/buf.h"
@@ -39,15 +39,14 @@ struct threads { /* a zeroed one is empty */
 	uint32_t *list;           /* all nodes, parents first */
 	uint32_t messages_n, messages_cap, nodes_n, nodes_cap, slots_cap, items_n;
 	uint64_t steps, breath;
-	struct buf id;
 };
 
-struct thread_of { /* fields of the header, unfolded; p == NULL: absent */
+struct thread_of {
 	uint32_t number;
-	int64_t date;
-	slice subject; /* base subject, folded */
 	bool reply;
-	slice message_id, references, in_reply_to; /* for threads_references only */
+	int64_t date;
+	uint64_t subject, id; /* 0: none */
+	slice parents; /* u64 big-endian each, the oldest first; for threads_references only, as id is */
 };
 
 /* -1: ERR_LIMIT, ERR_TEMP. */

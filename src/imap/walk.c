@@ -3,7 +3,7 @@
  * before anything parks (design: large scans go block by block).
  */
 #include "base/clock.h"
-#include "imap/session_int.h"
+#include "imap/digests.h"
 #include "io/fiber.h"
 #include "limits.h"
 #include <stdlib.h>
@@ -79,6 +79,12 @@ int imap_walk_load(struct imap_walk *w, struct imap_item *item, unsigned needs, 
 		rc = load_summary(w, item, needs & IMAP_NEED_SUMMARY, e);
 		if (rc <= 0)
 			return rc;
+		item->has_summary |= (needs & IMAP_NEED_SUMMARY) != 0;
+	}
+	if (needs & IMAP_NEED_DIGEST) {
+		rc = imap_digests_load(w->digests, w, item, e);
+		if (rc <= 0)
+			return rc;
 	}
 	if (needs & IMAP_NEED_BLOB) {
 		rc = store_blob_find(snap, item->message.blob, &item->blob, e);
@@ -98,13 +104,25 @@ static int pardon(struct imap_walk *w, const err *e)
 	return 0;
 }
 
+/* Out of the snapshot, for `later`. */
+static int keep_digest(struct imap_walk *w, struct imap_item *item, err *e)
+{
+	if (!item->digest_record.p)
+		return 0;
+	item->digest_record = arena_copy(w->arena, item->digest_record);
+	if (!item->digest_record.p)
+		return err_set(e, ERR_TEMP, "no memory");
+	return mail_digest_read(item->digest_record, &item->digest, e);
+}
+
 static int one_entry(struct imap_walk *w, struct block *b, const struct mailbox_entry *entry, err *e)
 {
 	struct imap_item *item = w->later ? &b->kept[b->kept_n] : &b->one;
 
 	item->entry = *entry;
 	item->seq = uidset_seq(&w->s->box.uids, entry->uid);
-	item->has_blob = false;
+	item->has_blob = item->has_summary = false;
+	item->digest_record = (slice){NULL, 0};
 	if (item->seq == 0)
 		return 0; /* new, not told yet */
 	int rc = w->needs ? imap_walk_load(w, item, w->needs, e) : 1;
@@ -112,10 +130,11 @@ static int one_entry(struct imap_walk *w, struct block *b, const struct mailbox_
 		w->missing++;
 	if (rc > 0) {
 		rc = w->now(w, item, e);
-		if (rc == 0) {
+		if (rc == 0 && keep_digest(w, item, e) == 0) {
 			b->kept_n++;
 			return 0;
 		}
+		rc = rc == 0 ? -1 : rc;
 	}
 	if (item->has_blob)
 		store_blob_release(&item->blob);
@@ -195,6 +214,8 @@ static int one_block(struct imap_walk *w, struct block *b, err *e)
 	if (w->summaries_open)
 		mailbox_summary_close(&w->summaries);
 	w->summaries_open = false;
+	if (w->digests)
+		imap_digests_close(w->digests);
 	store_snap_end(&snap);
 	for (size_t i = 0; rc >= 0 && i < b->kept_n; i++) {
 		rc = w->later(w, &b->kept[i], e);
@@ -204,6 +225,8 @@ static int one_block(struct imap_walk *w, struct block *b, err *e)
 	release(b);
 	if (rc < 0)
 		return -1;
+	if (w->digests)
+		imap_digests_keep(w->digests, w->s, b->end);
 	int sent = w->s->out.n >= BLOCK_BYTES || w->s->out.failed ? imap_send(w->s) : 0;
 	if (sent < 0)
 		return imap_stream_error(sent, e);

@@ -72,6 +72,11 @@ struct key key_summary(uint32_t account, uint64_t message)
 	return kind_u64(account, KEY_SUMMARY, message);
 }
 
+struct key key_digests(uint32_t account, uint64_t number)
+{
+	return kind_u64(account, KEY_DIGEST, number);
+}
+
 struct key key_change(uint32_t account, uint64_t modseq, uint16_t n)
 {
 	struct key k = kind_u64(account, KEY_CHANGE, modseq);

@@ -15,6 +15,8 @@
  *   A acc 09 queue-id     delivery id of a retry, for some time
  *   A acc 0a mailbox grantee  rights granted to an account, 0: to anyone
  *   A acc 0b hash         subscription to a mailbox of another account
+ *   A acc 0c              secret of the digests' hashes
+ *   A acc 0c n            digests of the messages 4n to 4n+3: mailbox/digest.h
  *   D 00                  counters of domains and accounts
  *   D 01 id               domain
  *   D 02 name             -> domain id
@@ -48,6 +50,7 @@ enum key_kind {
 	KEY_DELIVERY = 9,
 	KEY_GRANT = 10,
 	KEY_FOLLOW = 11,
+	KEY_DIGEST = 12,
 };
 
 enum key_setting {
@@ -63,6 +66,7 @@ struct key key_blocks(uint32_t account, uint32_t mailbox); /* prefix */
 struct key key_block(uint32_t account, uint32_t mailbox, uint32_t number);
 struct key key_message(uint32_t account, uint64_t message);
 struct key key_summary(uint32_t account, uint64_t message);
+struct key key_digests(uint32_t account, uint64_t number);
 struct key key_change(uint32_t account, uint64_t modseq, uint16_t n);
 struct key key_setting(uint32_t account, enum key_setting kind);
 struct key key_due(uint32_t account, int64_t due_us, uint64_t message);

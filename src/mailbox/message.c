@@ -431,7 +431,7 @@ int message_tx_drop(struct account_tx *a, uint64_t message, err *e)
 	if (store_tx_del(a->tx, KEY_SLICE(key), e) < 0)
 		return -1;
 	key = key_summary(a->id, message);
-	if (store_tx_del(a->tx, KEY_SLICE(key), e) < 0)
+	if (store_tx_del(a->tx, KEY_SLICE(key), e) < 0 || digest_tx_drop(a->tx, a->id, message, e) < 0)
 		return -1;
 	return blob_tx_unhold(a->tx, m.blob, a->id, message, e);
 }

@@ -86,7 +86,7 @@ static int clear_mailbox(struct account_tx *a, struct sweep_job *job, err *e)
 static int clear_account(struct store_tx *tx, struct sweep_job *job, err *e)
 {
 	static const enum key_kind kinds[] = {KEY_MESSAGE, KEY_SUMMARY, KEY_NAME, KEY_BLOCK, KEY_MAILBOX,
-		KEY_CHANGE, KEY_SETTING, KEY_DUE, KEY_DELIVERY, KEY_FOLLOW};
+		KEY_CHANGE, KEY_SETTING, KEY_DUE, KEY_DELIVERY, KEY_FOLLOW, KEY_DIGEST};
 	AUTO(account_tx_free) struct account_tx a = {.tx = tx, .id = job->account, .out = BUF_INIT(ROW_MAX)};
 	unsigned left = LIMIT_INTENT_MESSAGES;
 	int grants = rights_tx_clear(tx, job->account, &left, e);

@@ -105,6 +105,9 @@ int message_tx_clone(struct account_tx *from, uint64_t message, struct account_t
 /* Removes a message for good: rows, and the blob when nobody else holds it. */
 int message_tx_drop(struct account_tx *a, uint64_t message, err *e);
 
+/* Takes a message's digest away, if there is one. */
+int digest_tx_drop(struct store_tx *tx, uint32_t account, uint64_t message, err *e);
+
 /* ---- content and summary ---- */
 
 /* Compresses a summary for storing. The bytes lie in *buf, which the caller frees. -1: ERR_LIMIT, ERR_TEMP */

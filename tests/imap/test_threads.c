@@ -6,10 +6,10 @@
 #include <setjmp.h>
 #include <cmocka.h>
 // clang-format on
+#include "base/wire.h"
 #include "io/fiber.h"
 #include "io/loop.h"
-#include "mail/decode.h"
-#include "mail/subject.h"
+#include "mail/digest.h"
 #include <stdio.h>
 
 struct mail { /* date: minutes */
@@ -28,20 +28,22 @@ static void build(struct threads *t, const struct mail *m, size_t n, bool refere
 	err e = {0};
 
 	for (size_t i = 0; i < n; i++) {
-		struct buf base = BUF_INIT(1000), folded = BUF_INIT(1000);
+		static const uint64_t key[2] = {1, 2};
+		struct mail_digest_room room = {0};
 		struct thread_of x = {.number = (uint32_t)i + 1, .date = m[i].date * 60};
+		const struct mail_envelope v = {
+			.subject = slice_of(m[i].subject ? m[i].subject : ""),
+			.message_id = slice_of(m[i].id),
+			.references = slice_of(m[i].references),
+			.in_reply_to = slice_of(m[i].in_reply_to),
+		};
 
-		x.reply = mail_subject_base(&base, slice_of(m[i].subject ? m[i].subject : ""));
-		mail_fold(&folded, buf_slice(&base));
-		x.subject = buf_slice(&folded);
-		if (references) {
-			x.message_id = slice_of(m[i].id);
-			x.references = slice_of(m[i].references);
-			x.in_reply_to = slice_of(m[i].in_reply_to);
-		}
+		x.subject =
+			mail_digest_hash(key, mail_digest_text(&room, &v, DIGEST_SUBJECT, NULL, &x.reply));
+		if (references)
+			assert_int_equal(mail_digest_ids(&room, &v, key, &x.id, &x.parents), 0);
 		assert_int_equal(threads_add(t, &x, &e), 0);
-		buf_free(&base);
-		buf_free(&folded);
+		mail_digest_room_free(&room);
 	}
 	assert_int_equal(references ? threads_references(t, &e) : threads_ordered(t, &e), 0);
 	for (uint32_t c = n ? t->nodes[THREAD_ROOT].child : 0; c; c = t->nodes[c].next)
@@ -375,17 +377,15 @@ static void test_model(void **state)
 static void add_many(struct threads *t, uint32_t n, int kind)
 {
 	err e = {0};
-	char id[64], ref[64];
 
 	for (uint32_t i = 0; i < n; i++) {
 		uint32_t me = kind == 1 ? n - i : i, up = kind == 2 ? 0 : me - 1;
-		struct thread_of m = {.number = i + 1, .date = i};
+		struct thread_of m = {.number = i + 1, .date = i, .id = me + UINT64_C(1)};
+		uint8_t ref[8];
 
-		snprintf(id, sizeof id, "<%u@x>", me);
-		snprintf(ref, sizeof ref, "<%u@x>", up);
-		m.message_id = slice_of(id);
+		be64_put(ref, up + UINT64_C(1));
 		if (i > 0 || kind == 1)
-			m.references = slice_of(ref);
+			m.parents = slice_make(ref, sizeof ref);
 		assert_int_equal(threads_add(t, &m, &e), 0);
 	}
 	assert_int_equal(threads_references(t, &e), 0);

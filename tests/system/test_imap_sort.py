@@ -32,6 +32,8 @@ class Model:
         for i in range(n):
             subject = "".join(rnd.choice(["", "", "Re: ", "Fwd: ", "[list] ", "re[2]: "]) for _ in range(2))
             subject += rnd.choice(["plan", "Plan", "lunch", "zebra", "Apple"]) + rnd.choice(["", "", " (fwd)"])
+            if rnd.random() < 0.1:  # longer than what is kept of a subject to compare
+                subject += " long" * 60 + rnd.choice("abc")
             self.messages.append({
                 "subject": subject, "minute": rnd.randrange(50), "zone": rnd.choice([0, 2, -5]),
                 "from": rnd.choice(["adam", "Bert", "carl"]), "to": rnd.choice(["x", "Y", ""]),
@@ -68,7 +70,7 @@ def filled(h, name, texts):
 
 
 def test_sort_model(h):
-    model = Model(5, 60)
+    model = Model(5, 300)  # so many that what is compared is kept for the next time
     rnd = random.Random(6)
     with filled(h, "Sorted", [model.text(m) for m in model.messages]) as t:
         for _ in range(60):
@@ -96,6 +98,27 @@ def test_thread(h):
         flat = "".join("(" + str(first + 1) + " " + "".join(f"({n + 1})" for n in range(first + 3, 30, 3)) + ")"
                        for first in range(3))
         contains(joined(t.ok("THREAD ORDEREDSUBJECT UTF-8 ALL")), f"* THREAD {flat}")
+
+
+def test_kept(h):
+    """Answers made of what the first command kept are those of the first, also for what came since and what is cut."""
+    texts = []
+    for i in range(290):
+        refs = "".join(f" <{k}@x>" for k in range(max(0, i - 100), i, 1 if i % 50 == 0 else 20))
+        date = f"Date: Mon, 05 Jan 2026 12:{i % 60:02}:00 +0000\r\n" if i % 7 else ""
+        texts.append(f"Message-ID: <{i}@x>\r\nReferences:{refs}\r\nSubject: s{i % 5}\r\n{date}\r\nb\r\n")
+    commands = ("THREAD REFERENCES UTF-8 ALL", "THREAD ORDEREDSUBJECT UTF-8 ALL", "SORT (SUBJECT DATE) UTF-8 ALL",
+                "SORT (REVERSE DATE) UTF-8 ALL", "SEARCH SENTON 5-Jan-2026", "SORT (DATE) UTF-8 BODY b")
+    with filled(h, "Kept", texts) as t:
+        for _ in range(2):
+            first = [joined(t.ok(c)) for c in commands]
+            equal([joined(t.ok(c)) for c in commands], first)
+            contains(first[0], "290")
+            t.ok("STORE 1:100 +FLAGS.SILENT (\\Deleted)")
+            t.ok("EXPUNGE")
+            for text in texts[:100]:
+                t.append(text, "Kept")
+            t.ok("NOOP")
 
 
 def test_imaplib(h):

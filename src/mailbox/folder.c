@@ -279,10 +279,13 @@ static int delete_run(struct store_tx *tx, void *arg, err *e)
 	int children = folder_has_children(view_tx(tx), a.id, m->row.id, e);
 	if (children < 0)
 		return -1;
-	if (children && m->row.noselect)
+	if (m->row.noselect) { /* names of subscriptions below are no children: nothing is there that a client
+				  sees */
+		int mailboxes = folder_has_mailboxes(view_tx(tx), a.id, m->row.id, e);
+		if (mailboxes <= 0)
+			return mailboxes < 0 ? -1 : no_such(e);
 		return err_set(e, ERR_DENIED, "the mailbox has children");
-	if (m->row.noselect && m->row.subscribed)
-		return no_such(e);
+	}
 	job->id = m->row.id;
 	if (children || m->row.subscribed) {
 		if (keep_name(m, e) < 0)

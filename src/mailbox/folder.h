@@ -22,3 +22,5 @@ int folder_get(struct view v, uint32_t account, uint32_t mailbox, struct mailbox
 int folder_path_of(struct view v, const struct mailbox_row *row, struct arena *a, slice *ret, err *e);
 /* Any child in sight: 1, 0, -1. */
 int folder_has_children(struct view v, uint32_t account, uint32_t mailbox, err *e);
+/* Anything below that is a mailbox: the names of mere subscriptions do not count. 1, 0, -1. */
+int folder_has_mailboxes(struct view v, uint32_t account, uint32_t mailbox, err *e);

@@ -148,23 +148,21 @@ int mailbox_list(struct store_snap *snap, uint32_t account, struct arena *a, str
 /* ---- one of them ---- */
 
 /* Adds the ids of a mailbox's children; stops at one that is a mailbox. 1 it met one, 0, -1. */
-static int push_children(
-	struct store_snap *snap, uint32_t account, uint32_t id, uint32_t *stack, size_t *n, err *e)
+static int push_children(struct view v, uint32_t account, uint32_t id, uint32_t *stack, size_t *n, err *e)
 {
 	struct key_name prefix;
 	struct store_scan sc;
 	struct mailbox_row row;
-	slice k, v;
+	slice k, value;
 
 	key_name(&prefix, account, id, (slice){0});
-	if (store_scan_open(snap, KEY_SLICE(prefix), &sc, e) < 0)
+	if (view_scan(v, KEY_SLICE(prefix), &sc, e) < 0)
 		return -1;
-	int rc = store_scan_seek(&sc, KEY_SLICE(prefix), &k, &v, e), met = 0;
-	for (; rc == 1 && met == 0 && *n < LIMIT_MAILBOXES; rc = store_scan_next(&sc, &k, &v, e)) {
+	int rc = store_scan_seek(&sc, KEY_SLICE(prefix), &k, &value, e), met = 0;
+	for (; rc == 1 && met == 0 && *n < LIMIT_MAILBOXES; rc = store_scan_next(&sc, &k, &value, e)) {
 		uint32_t child;
 
-		if (row_id_get(v, &child, e) < 0 ||
-			folder_get(view_snap(snap), account, child, &row, e) < 0) {
+		if (row_id_get(value, &child, e) < 0 || folder_get(v, account, child, &row, e) < 0) {
 			rc = -1;
 			break;
 		}
@@ -175,10 +173,9 @@ static int push_children(
 	return rc < 0 ? -1 : met;
 }
 
-/* Whether anything below is a mailbox: mere subscriptions do not count. 1, 0, -1. */
-static int has_mailboxes_below(struct store_snap *snap, uint32_t account, uint32_t id, err *e)
+int folder_has_mailboxes(struct view v, uint32_t account, uint32_t id, err *e)
 {
-	int rc = folder_has_children(view_snap(snap), account, id, e);
+	int rc = folder_has_children(v, account, id, e);
 
 	if (rc <= 0)
 		return rc;
@@ -186,10 +183,10 @@ static int has_mailboxes_below(struct store_snap *snap, uint32_t account, uint32
 	if (!stack)
 		return err_set(e, ERR_TEMP, "no memory");
 	size_t n = 0;
-	rc = push_children(snap, account, id, stack, &n, e);
+	rc = push_children(v, account, id, stack, &n, e);
 	while (rc == 0 && n > 0) {
 		id = stack[--n];
-		rc = push_children(snap, account, id, stack, &n, e);
+		rc = push_children(v, account, id, stack, &n, e);
 	}
 	free(stack);
 	return rc;
@@ -205,7 +202,7 @@ int mailbox_item_get(struct store_snap *snap, uint32_t account, uint32_t mailbox
 		return rc;
 	if (folder_path_of(view_snap(snap), &x.row, a, &x.path, e) < 0)
 		return -1;
-	rc = has_mailboxes_below(snap, account, mailbox, e);
+	rc = folder_has_mailboxes(view_snap(snap), account, mailbox, e);
 	if (rc < 0)
 		return -1;
 	x.has_children = rc > 0;

@@ -1,4 +1,5 @@
 /* SORT (RFC 5256 3, ESORT RFC 5267 3, PARTIAL RFC 9394). */
+#include "imap/condstore.h"
 #include "imap/find.h"
 #include "imap/sortkey.h"
 #include "limits.h"
@@ -8,6 +9,7 @@ struct run {
 	struct sort_program program;
 	struct order order;
 	struct buf key;
+	uint64_t highest; /* modseq of what was found */
 };
 
 static int hit(struct find *f, struct imap_walk *w, struct imap_item *item, bool in_snapshot, err *e)
@@ -18,6 +20,8 @@ static int hit(struct find *f, struct imap_walk *w, struct imap_item *item, bool
 	if (imap_sort_key(&run->program, &f->digests.room, in_snapshot ? w : NULL, item, w->arena, &run->key,
 		    e) < 0)
 		return -1;
+	if (item->entry.modseq > run->highest)
+		run->highest = item->entry.modseq;
 	return order_add(&run->order, buf_slice(&run->key), item->entry.uid, e);
 }
 
@@ -43,10 +47,15 @@ static int write_numbers(struct imap_session *s, const struct order *o, uint32_t
 	return rc;
 }
 
-static int tell_sort(struct imap_session *s, const struct order *o)
+static int tell_sort(struct imap_session *s, const struct order *o, uint64_t modseq)
 {
 	buf_addz(&s->out, "* SORT");
 	int rc = write_numbers(s, o, 0, o->n, ' ');
+	if (modseq > 0) { /* RFC 7162 7: search-sort-mod-seq */
+		buf_addz(&s->out, " (MODSEQ ");
+		imap_write_u64(&s->out, modseq);
+		buf_add_c(&s->out, ')');
+	}
 	buf_addz(&s->out, "\r\n");
 	return rc;
 }
@@ -57,8 +66,41 @@ static void write_number(struct buf *out, const char *name, uint64_t v)
 	imap_write_u64(out, v);
 }
 
+/* The modseq of a message as it is now; 0: it is gone. */
+static int modseq_of(struct imap_session *s, uint32_t uid, uint64_t *ret, err *e)
+{
+	struct store_snap snap = {0};
+	struct mailbox_entry entry;
+
+	if (store_snap_begin(s->store, &snap, e) < 0)
+		return -1;
+	int rc = mailbox_entry_get(&snap, s->box.account, s->box.mailbox, uid, &entry, e);
+	store_snap_end(&snap);
+	*ret = rc > 0 ? entry.modseq : 0;
+	return rc < 0 ? -1 : 0;
+}
+
+/* The highest one of the messages that are told: with MIN or MAX alone just those (RFC 4731 3.2). */
+static int told_modseq(struct imap_session *s, const struct run *run, uint64_t *ret, err *e)
+{
+	const struct order *o = &run->order;
+	unsigned returns = run->f.q.extended ? run->f.q.returns : SEARCH_RETURN_ALL;
+	uint64_t first = 0, last = 0;
+	int rc = 0;
+
+	*ret = run->f.q.modseq ? run->highest : 0;
+	if (*ret == 0 || (returns & (SEARCH_RETURN_ALL | SEARCH_RETURN_COUNT | SEARCH_RETURN_PARTIAL)))
+		return 0;
+	if (returns & SEARCH_RETURN_MIN)
+		rc = modseq_of(s, o->items[0].number, &first, e);
+	if (rc == 0 && (returns & SEARCH_RETURN_MAX))
+		rc = modseq_of(s, o->items[o->n - 1].number, &last, e);
+	*ret = first > last ? first : last;
+	return rc;
+}
+
 /* MIN and MAX are the first and the last in the order asked for. */
-static int tell_esort(struct imap_session *s, const struct search *q, const struct order *o)
+static int tell_esort(struct imap_session *s, const struct search *q, const struct order *o, uint64_t modseq)
 {
 	struct buf *out = &s->out;
 	unsigned returns = q->returns;
@@ -92,6 +134,8 @@ static int tell_esort(struct imap_session *s, const struct search *q, const stru
 			rc = write_numbers(s, o, from, to, ',');
 		buf_add_c(out, ')');
 	}
+	if (modseq > 0)
+		write_number(out, " MODSEQ ", modseq);
 	buf_addz(out, "\r\n");
 	return rc;
 }
@@ -130,7 +174,10 @@ static int save(struct imap_session *s, const struct search *q, const struct ord
 static int tell(struct imap_session *s, struct run *run, err *e)
 {
 	const struct search *q = &run->f.q;
-	int rc = q->extended ? tell_esort(s, q, &run->order) : tell_sort(s, &run->order);
+	uint64_t modseq;
+	if (told_modseq(s, run, &modseq, e) < 0)
+		return -1;
+	int rc = q->extended ? tell_esort(s, q, &run->order, modseq) : tell_sort(s, &run->order, modseq);
 
 	if (rc < 0)
 		return imap_stream_error(rc, e);
@@ -142,8 +189,10 @@ static int tell(struct imap_session *s, struct run *run, err *e)
 static int sort(struct imap_session *s, struct run *run)
 {
 	err e = {0};
-	int rc = imap_find_run(s, &run->f, &e);
 
+	if (run->f.q.modseq)
+		imap_condstore_enable(s);
+	int rc = imap_find_run(s, &run->f, &e);
 	if (rc == 0)
 		rc = order_sort(&run->order, &e);
 	if (rc == 0)

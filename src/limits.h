@@ -58,18 +58,19 @@
 #define LIMIT_CONFIG_ERRORS    20       /* mistakes reported at once */
 
 /* mailbox */
-#define LIMIT_MAILBOX_NAME   200     /* bytes of one level: with its parent it is a key, KV_KEY_MAX */
-#define LIMIT_MAILBOX_DEPTH  32      /* levels of a path */
-#define LIMIT_MAILBOX_PATH   1024    /* bytes of a whole path */
-#define LIMIT_MAILBOXES      10000   /* an account; a list of all is built in memory */
-#define LIMIT_METADATA_NAME  255     /* bytes of a metadata name: in a key, KV_KEY_MAX */
-#define LIMIT_METADATA_VALUE 16384   /* bytes; RFC 5464 4.1 asks for 1,024 */
+#define LIMIT_MAILBOX_NAME   200   /* bytes of one level: with its parent it is a key, KV_KEY_MAX */
+#define LIMIT_MAILBOX_DEPTH  32    /* levels of a path */
+#define LIMIT_MAILBOX_PATH   1024  /* bytes of a whole path */
+#define LIMIT_MAILBOXES      10000 /* an account; a list of all is built in memory */
+#define LIMIT_METADATA_NAME  255   /* bytes of a metadata name: in a key, KV_KEY_MAX */
+#define LIMIT_METADATA_VALUE 16384 /* bytes; RFC 5464 4.1 asks for 1,024 */
 #define LIMIT_METADATA_ENTRIES                                                                               \
-	100 /* shared ones, or one person's, of a mailbox; RFC 5464 4.1 asks for 10. Setting one counts them */
+	100 /* shared ones, or one person's, of a mailbox; RFC 5464 4.1 asks for 10. Setting one counts them \
+	     */
 #define LIMIT_METADATA_BYTES  4194304 /* names and values of an account */
 #define LIMIT_METADATA_GUESTS 1000    /* what other accounts keep at its mailboxes, */
 #define LIMIT_METADATA_GUEST_BYTES                                                                           \
-	1048576 /* counted by itself, so that they do not use up the owner's room */
+	1048576                      /* counted by itself, so that they do not use up the owner's room */
 #define LIMIT_KEYWORD        64      /* bytes of a keyword's name */
 #define LIMIT_KEYWORDS_BYTES 1400    /* all names of a mailbox: its row stays under half a page */
 #define LIMIT_SUMMARY        1048576 /* LIMIT_MAIL_SUMMARY: what mail/ makes of any message is stored */
@@ -134,7 +135,11 @@
 #define LIMIT_IMAP_SOURCES                                                                                   \
 	1000 /* mailboxes named by one ESEARCH; all of an account are looked at for each                     \
 	      */
-#define LIMIT_IMAP_DIGESTS     4194304 /* digests made that wait to be kept: a block's and some */
+#define LIMIT_IMAP_DIGESTS      4194304 /* digests made that wait to be kept: a block's and some */
+#define LIMIT_IMAP_NOTIFY       131072  /* bytes that a session keeps of what NOTIFY asked for */
+#define LIMIT_IMAP_NOTIFY_BLOCK 4194304 /* names of a block of changes, while they are told */
+#define LIMIT_IMAP_NOTIFY_ROWS                                                                               \
+	65536 /* changes told at once: some 20 ms to read; more is NOTIFICATIONOVERFLOW */
 #define LIMIT_IMAP_SORT_TEXT   1000  /* bytes of a text that SORT compares */
 #define LIMIT_IMAP_PROGRESS_MS 10000 /* a command that takes longer says so (RFC 9585 4) */
 #define LIMIT_IMAP_APPEND_MEMORY                                                                             \

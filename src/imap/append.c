@@ -5,7 +5,9 @@
  * All messages enter the mailbox in one intent, so that all are there or none is.
  */
 #include "imap/append.h"
+#include "imap/notify.h"
 #include "limits.h"
+#include <errno.h>
 #include <stdlib.h>
 
 /* ---- arguments ---- */
@@ -291,6 +293,15 @@ static int answer(struct imap_append *ap, const struct append *append)
 	return 0;
 }
 
+static int tell_replaced(struct imap_session *s, uint32_t uid)
+{
+	struct uidset one = {0};
+	int rc = uidset_add(&one, uid) < 0 ? -ENOMEM : imap_box_expunged(s, &one);
+
+	uidset_free(&one);
+	return rc;
+}
+
 static int save(struct imap_append *ap)
 {
 	struct imap_session *s = ap->s;
@@ -318,8 +329,10 @@ static int save(struct imap_append *ap)
 			.internal_zone_min = m->has_date ? (int16_t)m->date.zone_min : 0,
 		};
 	}
-	if (mailbox_append(s->store, s->codec, &append, &e) == 0)
-		return answer(ap, &append);
+	if (mailbox_append(s->store, s->codec, &append, &e) == 0) {
+		imap_notify_own(s, append.account, append.ret_modseq);
+		return ap->replaces && tell_replaced(s, ap->replaces) < 0 ? -ENOMEM : answer(ap, &append);
+	}
 	if (e.kind == ERR_MISSING)
 		return imap_answer(s, IMAP_NO, "[TRYCREATE] there is no such mailbox");
 	if (e.kind == ERR_CONFLICT)

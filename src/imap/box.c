@@ -1,5 +1,6 @@
 /* The selected mailbox as its client knows it: opened, kept up to date from the change log, told. */
 #include "imap/condstore.h"
+#include "imap/notify.h"
 #include "io/fiber.h"
 #include "mailbox/change.h"
 #include <errno.h>
@@ -50,12 +51,14 @@ void imap_box_close(struct imap_session *s)
 struct news {
 	struct uidset added, flagged;
 	struct uidset quiet; /* of flagged, in the time of which the client may have made the change itself */
+	struct uidset others; /* of `added` what this session did not bring */
 	unsigned keywords;
 };
 
 static void news_free(struct news *n)
 {
 	uidset_free(&n->added);
+	uidset_free(&n->others);
 	uidset_free(&n->flagged);
 	uidset_free(&n->quiet);
 }
@@ -69,6 +72,14 @@ static int flagged_range(
 		modseq <= q->after || modseq > q->upto ? &n->flagged : &n->quiet, first, last);
 }
 
+static int added_range(struct imap_session *s, struct news *n, uint64_t modseq, uint32_t first, uint32_t last)
+{
+	if (!imap_notify_is_own(s, s->box.account, s->box.mailbox, modseq) &&
+		uidset_add_range(&n->others, first, last) < 0)
+		return -1;
+	return uidset_add_range(&n->added, first, last);
+}
+
 static int take_change(struct imap_session *s, struct news *n, struct change *c)
 {
 	uint32_t first, last;
@@ -77,11 +88,12 @@ static int take_change(struct imap_session *s, struct news *n, struct change *c)
 		int rc = 0;
 
 		if (c->kind == CHANGE_ADDED)
-			rc = uidset_add_range(&n->added, first, last);
+			rc = added_range(s, n, c->modseq, first, last);
 		else if (c->kind == CHANGE_FLAGS)
 			rc = flagged_range(s, n, c->modseq, first, last);
 		else if (c->kind == CHANGE_EXPUNGED)
 			rc = uidset_remove_range(&n->added, first, last) < 0 ||
+					     uidset_remove_range(&n->others, first, last) < 0 ||
 					     uidset_add_range(&s->box.gone, first, last) < 0
 				     ? -1
 				     : 0;
@@ -126,6 +138,8 @@ static int from_blocks(struct imap_session *s, struct store_snap *snap, struct n
 		rc = uidset_subtract(&s->box.gone, &now);
 	if (rc == 0)
 		rc = uidset_minus(&now, &s->box.uids, &n->added);
+	if (rc == 0)
+		rc = uidset_merge(&n->others, &n->added);
 	uidset_free(&now);
 	if (rc < 0)
 		return err_set(e, ERR_TEMP, "no memory");
@@ -410,6 +424,20 @@ static int tell_added(struct imap_session *s, const struct uidset *added)
 	return 0;
 }
 
+int imap_box_expunged(struct imap_session *s, const struct uidset *uids)
+{
+	struct uidset known = {0};
+
+	if (imap_notify_selected(s) != 0)
+		return 0; /* the change log tells */
+	int rc = uidset_common(uids, &s->box.uids, &known) < 0 || uidset_merge(&s->box.gone, &known) < 0
+			 ? -ENOMEM
+			 : 0;
+
+	uidset_free(&known);
+	return rc;
+}
+
 int imap_box_news(struct imap_session *s, bool expunges)
 {
 	struct news n = {0};
@@ -418,7 +446,8 @@ int imap_box_news(struct imap_session *s, bool expunges)
 
 	if (!s->box.open)
 		return 0;
-	if (s->dirty || !s->watch_loop) {
+	unsigned events = imap_notify_selected(s);
+	if (events != 0 && (s->dirty || !s->watch_loop)) {
 		int there = gather(s, &n, &e);
 
 		if (there == 0) {
@@ -431,7 +460,7 @@ int imap_box_news(struct imap_session *s, bool expunges)
 	if (rc == 0 && expunges && uidset_count(&s->box.gone) > 0)
 		rc = s->qresync || s->uidonly ? tell_vanished(s) : tell_expunged(s);
 	/* Flags of what the client knows; those of new messages it will fetch. */
-	if (rc == 0 && uidset_count(&n.flagged) > 0) {
+	if (rc == 0 && (events & NOTIFY_FLAGS) && uidset_count(&n.flagged) > 0) {
 		struct imap_walk w = {.s = s, .uids = &n.flagged, .now = imap_tell_flags};
 
 		if (imap_walk_run(&w, &e) < 0)
@@ -439,6 +468,8 @@ int imap_box_news(struct imap_session *s, bool expunges)
 	}
 	if (rc == 0)
 		rc = tell_added(s, &n.added);
+	if (rc == 0)
+		rc = imap_notify_fetch(s, &n.others);
 	if (rc == 0) {
 		tell_highest(s);
 		imap_view_settle(s);

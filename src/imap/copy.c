@@ -1,5 +1,7 @@
 /* COPY, MOVE (RFC 6851), EXPUNGE, UID EXPUNGE and the codes of UIDPLUS (RFC 4315). */
 #include "imap/condstore.h"
+#include "imap/notify.h"
+#include <errno.h>
 
 struct copy_args {
 	struct imap_seqset set;
@@ -44,8 +46,12 @@ static int answer_copy(struct imap_session *s, const struct copy *c)
  * OK after messages went: who resumes by mod-sequences is told the one that holds once all news are (RFC 7162
  * 3.2.7, 3.2.9).
  */
-static int answer_gone(struct imap_session *s, bool any, const char *done)
+static int answer_gone(struct imap_session *s, const struct uidset *gone, const char *done)
 {
+	bool any = uidset_count(gone) > 0;
+
+	if (imap_box_expunged(s, gone) < 0)
+		return -ENOMEM;
 	if (!any || !s->condstore)
 		return imap_answer(s, IMAP_OK, "%s", done);
 	int rc = imap_box_news(s, true);
@@ -64,7 +70,7 @@ static int answer_move(struct imap_session *s, const struct copy *c, int rc, con
 		write_copyuid(&s->out, c);
 		buf_addz(&s->out, "\r\n");
 	}
-	return rc < 0 ? imap_answer_err(s, e) : answer_gone(s, any, "moved");
+	return rc < 0 ? imap_answer_err(s, e) : answer_gone(s, &c->ret_source, "moved");
 }
 
 static int copy_or_move(struct imap_session *s, struct imap_args *a, bool move)
@@ -95,6 +101,7 @@ static int copy_or_move(struct imap_session *s, struct imap_args *a, bool move)
 	rc = imap_cut(s, &uids) < 0 ? err_set(&e, ERR_LIMIT, "no memory") : 0;
 	if (rc == 0 && uidset_count(&uids) > 0)
 		rc = move ? mailbox_move(s->store, &c, &e) : mailbox_copy(s->store, &c, &e);
+	imap_notify_own(s, c.to_account, c.ret_modseq);
 	if (move)
 		rc = answer_move(s, &c, rc, &e);
 	else
@@ -122,9 +129,10 @@ static int expunge(struct imap_session *s, const struct uidset *uids)
 	err e = {0};
 	int rc = mailbox_expunge(s->store, &x, &e);
 
-	bool any = uidset_count(&x.ret_expunged) > 0;
+	imap_notify_own(s, s->box.account, x.ret_modseq);
+	rc = rc < 0 ? imap_answer_err(s, &e) : answer_gone(s, &x.ret_expunged, "expunged");
 	uidset_free(&x.ret_expunged);
-	return rc < 0 ? imap_answer_err(s, &e) : answer_gone(s, any, "expunged");
+	return rc;
 }
 
 int imap_cmd_expunge(struct imap_session *s, struct imap_args *a)

@@ -5,7 +5,7 @@
 #include "mail/date.h"
 
 struct run {
-	struct fetch f;
+	struct fetch *f;
 	const struct uidset *seen; /* these have got \Seen by this command */
 };
 
@@ -13,7 +13,7 @@ static void write_items(struct imap_walk *w, const struct imap_item *item)
 {
 	const struct run *run = w->arg;
 	const struct mailbox_row names = {.keywords = w->keywords};
-	unsigned items = run->f.items;
+	unsigned items = run->f->items;
 	bool implied = w->s->by_uid && !w->s->uidonly;
 	struct buf *out = &w->s->out;
 	size_t mark;
@@ -75,7 +75,7 @@ static int now(struct imap_walk *w, struct imap_item *item, err *e)
 	const struct run *run = w->arg;
 
 	(void)e;
-	if (run->f.sections)
+	if (run->f->sections)
 		return 0;
 	write_items(w, item);
 	buf_addz(&w->s->out, ")\r\n");
@@ -88,11 +88,11 @@ static int write_sections(struct imap_walk *w, struct imap_item *item, err *e)
 	struct buf *out = &w->s->out;
 	bool first = out->n > 0 && !out->failed && out->p[out->n - 1] == '('; /* no other item was written */
 
-	for (const struct fetch_section *sec = run->f.sections; sec; sec = sec->next) {
+	for (const struct fetch_section *sec = run->f->sections; sec; sec = sec->next) {
 		if (!first)
 			buf_add_c(out, ' ');
 		first = false;
-		if (imap_fetch_section(w->s, &run->f, sec, item, e) < 0)
+		if (imap_fetch_section(w->s, run->f, sec, item, e) < 0)
 			return -1;
 	}
 	buf_addz(out, ")\r\n");
@@ -184,46 +184,67 @@ static int resolve(struct imap_session *s, const struct fetch *f, const struct i
 	return rc;
 }
 
+static int fetch_messages(
+	struct imap_session *s, struct fetch *f, const struct uidset *uids, struct imap_walk *ret, err *e)
+{
+	struct run run = {.f = f};
+
+	if (f->sets_seen && !s->box.readonly) {
+		if (set_seen(s, uids, e) < 0)
+			return -1;
+		run.seen = &s->quiet.uids;
+	}
+	*ret = (struct imap_walk){.s = s,
+		.uids = uids,
+		.needs = imap_fetch_needs(f),
+		.now = now,
+		.later = f->sections ? later : NULL,
+		.arg = &run};
+	int rc = imap_walk_run(ret, e);
+	ret->arg = NULL;
+	return rc;
+}
+
+int imap_fetch_messages(struct imap_session *s, struct fetch *f, const struct uidset *uids, err *e)
+{
+	struct imap_walk w;
+	int rc = fetch_messages(s, f, uids, &w, e);
+
+	store_window_reset(&f->window);
+	return rc;
+}
+
 int imap_cmd_fetch(struct imap_session *s, struct imap_args *a)
 {
-	struct run run = {0};
+	struct fetch f = {0};
+	struct imap_walk w = {.s = s};
 	struct imap_seqset set;
 	struct uidset uids = {0};
 	err e = {0};
 	int rc = 0;
 
-	if (!imap_take_sp(a) || !imap_take_seqset(a, &set) || !imap_take_sp(a) ||
-		!imap_take_fetch(a, &run.f) || !imap_take_end(a))
+	if (!imap_take_sp(a) || !imap_take_seqset(a, &set) || !imap_take_sp(a) || !imap_take_fetch(a, &f) ||
+		!imap_take_end(a))
 		return imap_bad_args(s, a);
-	const char *refusal = imap_changedsince_refusal(s, &run.f.since);
-	if (!refusal && run.f.partial.is && !s->by_uid)
+	const char *refusal = imap_changedsince_refusal(s, &f.since);
+	if (!refusal && f.partial.is && !s->by_uid)
 		refusal = "PARTIAL is for UID FETCH";
 	if (refusal)
 		return imap_answer(s, IMAP_BAD, "%s", refusal);
-	if (run.f.items & FETCH_MODSEQ)
+	if (f.items & FETCH_MODSEQ)
 		imap_condstore_enable(s);
-	rc = resolve(s, &run.f, &set, &uids, &e);
+	rc = resolve(s, &f, &set, &uids, &e);
 	if (rc > 0) {
 		uidset_free(&uids);
 		return 0;
 	}
-	if (rc == 0 && run.f.sets_seen && !s->box.readonly) {
-		rc = set_seen(s, &uids, &e);
-		run.seen = &s->quiet.uids;
-	}
-	struct imap_walk w = {.s = s,
-		.uids = &uids,
-		.needs = imap_fetch_needs(&run.f),
-		.now = now,
-		.later = run.f.sections ? later : NULL,
-		.arg = &run};
 	if (rc == 0)
-		rc = imap_walk_run(&w, &e);
-	store_window_reset(&run.f.window);
+		rc = fetch_messages(s, &f, &uids, &w, &e);
+	store_window_reset(&f.window);
 	uidset_free(&uids);
 	if (rc < 0)
 		return imap_answer_err(s, &e);
-	if (run.f.unknown_cte)
+	if (f.unknown_cte)
 		return imap_answer(s, IMAP_NO, "[UNKNOWN-CTE] a part has an encoding that is not known");
 	return imap_answer_walk(s, &w, "fetched");
 }

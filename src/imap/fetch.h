@@ -54,6 +54,10 @@ struct fetch {
 
 /* The items, and the modifiers behind them. */
 bool imap_take_fetch(struct imap_args *a, struct fetch *ret);
+/* The items alone: one, or a list in parentheses. */
+bool imap_take_fetch_items(struct imap_args *a, struct fetch *ret);
+/* Writes the responses for messages of the view; sets \Seen where the items do so. 0, -1. */
+PARKS int imap_fetch_messages(struct imap_session *s, struct fetch *f, const struct uidset *uids, err *e);
 /* PREVIEW's modifiers, if any, behind the word. */
 bool imap_take_preview(struct imap_args *a);
 /* Those of `items` that belong to extensions, each with a blank before it. */

@@ -254,7 +254,7 @@ static bool take_modifiers(struct imap_args *a, struct fetch *f)
 	return true;
 }
 
-static bool take_items(struct imap_args *a, struct fetch *ret)
+bool imap_take_fetch_items(struct imap_args *a, struct fetch *ret)
 {
 	struct fetch_section **tail = &ret->sections;
 	size_t n = 0;
@@ -274,7 +274,7 @@ static bool take_items(struct imap_args *a, struct fetch *ret)
 
 bool imap_take_fetch(struct imap_args *a, struct fetch *ret)
 {
-	return take_items(a, ret) && take_modifiers(a, ret);
+	return imap_take_fetch_items(a, ret) && take_modifiers(a, ret);
 }
 
 unsigned imap_fetch_needs(const struct fetch *f)

@@ -2,6 +2,7 @@
  * share. */
 #include "imap/condstore.h"
 #include "imap/name.h"
+#include "imap/notify.h"
 #include "imap/objectid.h"
 #include "imap/quota.h"
 #include "imap/session_int.h"
@@ -14,6 +15,20 @@ static int no_such_name(struct imap_session *s)
 static int done(struct imap_session *s, int rc, const err *e, const char *what)
 {
 	return rc < 0 ? imap_answer_err(s, e) : imap_answer(s, IMAP_OK, "%s", what);
+}
+
+/* What follows is this session's own doing, of which NOTIFY tells nothing. The mailbox's id, 0: none yet. */
+static uint32_t own_begin(struct imap_session *s, const struct imap_place *place)
+{
+	uint32_t id = 0;
+	err e = {0};
+
+	if (!imap_notify_listens(s))
+		return 0;
+	if (imap_place_id(s, place, &id, &e) < 0)
+		id = 0;
+	imap_notify_own_begin(s, place->account);
+	return id;
 }
 
 /* CREATE's "(USE (\Drafts))" (RFC 6154 3). */
@@ -65,8 +80,10 @@ int imap_cmd_create(struct imap_session *s, struct imap_args *a)
 	if (unknown_use)
 		return imap_answer(
 			s, IMAP_NO, "[USEATTR] a mailbox has one special use, of those of RFC 6154");
+	(void)own_begin(s, &place);
 	if (mailbox_create(s->store, place.account, s->account, place.path, use, &id, &uidvalidity, &e) < 0)
 		return imap_answer_err(s, &e);
+	imap_notify_own_end(s, id);
 	struct buf text = BUF_INIT(IMAP_OBJECTID_MAX);
 	struct mailbox_row row = {.account = place.account, .id = id, .uidvalidity = uidvalidity};
 	imap_mailboxid_write(&text, &row);
@@ -84,7 +101,10 @@ int imap_cmd_delete(struct imap_session *s, struct imap_args *a)
 		return imap_bad_args(s, a);
 	if (!place.account)
 		return no_such_name(s);
-	return done(s, mailbox_delete(s->store, place.account, s->account, place.path, &e), &e, "deleted");
+	uint32_t id = own_begin(s, &place);
+	int rc = mailbox_delete(s->store, place.account, s->account, place.path, &e);
+	imap_notify_own_end(s, id);
+	return done(s, rc, &e, "deleted");
 }
 
 int imap_cmd_rename(struct imap_session *s, struct imap_args *a)
@@ -97,7 +117,10 @@ int imap_cmd_rename(struct imap_session *s, struct imap_args *a)
 		return imap_bad_args(s, a);
 	if (!from.account || !to.account)
 		return no_such_name(s);
-	return done(s, mailbox_rename(s->store, from.account, s->account, from.path, to.path, &e), &e, "renamed");
+	uint32_t id = own_begin(s, &from);
+	int rc = mailbox_rename(s->store, from.account, s->account, from.path, to.path, &e);
+	imap_notify_own_end(s, id);
+	return done(s, rc, &e, "renamed");
 }
 
 static int subscribe(struct imap_session *s, struct imap_args *a, bool on)
@@ -109,7 +132,9 @@ static int subscribe(struct imap_session *s, struct imap_args *a, bool on)
 		return imap_bad_args(s, a);
 	if (!place.account)
 		return no_such_name(s);
+	uint32_t id = own_begin(s, &place);
 	int rc = mailbox_subscribe(s->store, place.account, place.path, on, &e);
+	imap_notify_own_end(s, id);
 	if (rc < 0 && !on && e.kind == ERR_MISSING)
 		rc = 0; /* what is not there is not subscribed either */
 	return done(s, rc, &e, on ? "subscribed" : "unsubscribed");
@@ -160,6 +185,7 @@ static const struct {
 	slice name;
 	status_value *value;
 } status_items[] = {
+	/* enum imap_status_item */
 	{SLICE_INIT("MESSAGES"), messages}, {SLICE_INIT("RECENT"), no_recent},
 	{SLICE_INIT("UIDNEXT"), uidnext}, {SLICE_INIT("UIDVALIDITY"), uidvalidity},
 	{SLICE_INIT("UNSEEN"), unseen}, {SLICE_INIT("DELETED"), deleted}, {SLICE_INIT("SIZE"), size},
@@ -202,12 +228,15 @@ bool imap_take_status_items(struct imap_args *a, unsigned *ret)
 
 void imap_write_status(struct imap_session *s, slice path, const struct mailbox_row *row, unsigned items)
 {
+	if (items & IMAP_STATUS_HIGHESTMODSEQ)
+		imap_condstore_enable(s);
+	imap_status_line(s, path, row, items);
+}
+
+void imap_status_line(struct imap_session *s, slice path, const struct mailbox_row *row, unsigned items)
+{
 	bool blank = false;
 
-	for (size_t i = 0; i < COUNT_OF(status_items); i++) {
-		if ((items & 1u << i) && status_items[i].value == highest_modseq)
-			imap_condstore_enable(s);
-	}
 	buf_addz(&s->out, "* STATUS ");
 	imap_name_write(&s->out, path, s->rev2 || s->utf8);
 	buf_addz(&s->out, " (");

@@ -191,22 +191,28 @@ static void add_attribute(struct buf *out, bool *blank, const char *name)
 	*blank = true;
 }
 
-static void write_item(
-	struct imap_session *s, const struct list *l, const struct mailbox_item *item, bool childinfo)
+void imap_write_list_attributes(struct buf *out, const struct mailbox_item *item, bool subscribed)
 {
-	struct buf *out = &s->out;
 	bool blank = false;
 
-	buf_addz(out, "* LIST (");
 	if (item->row.noselect)
 		add_attribute(out, &blank, item->absent ? "\\NonExistent" : "\\Noselect");
 	add_attribute(out, &blank, item->has_children ? "\\HasChildren" : "\\HasNoChildren");
-	if ((l->options & (RETURN_SUBSCRIBED | SELECT_SUBSCRIBED)) && item->row.subscribed)
+	if (subscribed && item->row.subscribed)
 		add_attribute(out, &blank, "\\Subscribed");
 	if (item->row.use != USE_NONE) {
 		buf_add_c(out, ' ');
 		buf_add(out, imap_use_name(item->row.use));
 	}
+}
+
+static void write_item(
+	struct imap_session *s, const struct list *l, const struct mailbox_item *item, bool childinfo)
+{
+	struct buf *out = &s->out;
+
+	buf_addz(out, "* LIST (");
+	imap_write_list_attributes(out, item, l->options & (RETURN_SUBSCRIBED | SELECT_SUBSCRIBED));
 	buf_addz(out, ") \"/\" ");
 	imap_name_write(out, item->path, s->rev2 || s->utf8);
 	if (childinfo)

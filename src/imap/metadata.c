@@ -4,6 +4,7 @@
  */
 #include "imap/metadata.h"
 #include "imap/name.h"
+#include "imap/notify.h"
 #include "limits.h"
 #include "mailbox/folder.h"
 #include "mailbox/metadata.h"
@@ -495,7 +496,10 @@ int imap_cmd_setmetadata(struct imap_session *s, struct imap_args *a)
 	x.set.account = t.account;
 	x.set.mailbox = t.mailbox;
 	x.set.values = x.values;
-	if (mailbox_metadata_set(s->store, &x.set, &e) < 0)
+	imap_notify_own_begin(s, t.account);
+	int rc = mailbox_metadata_set(s->store, &x.set, &e);
+	imap_notify_own_end(s, t.mailbox);
+	if (rc < 0)
 		return answer_set(s, &e);
 	return imap_answer(s, IMAP_OK, "set");
 }

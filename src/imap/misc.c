@@ -1,4 +1,4 @@
-/* Commands about the session itself: NOOP, CAPABILITY, ID, ENABLE, NAMESPACE, IDLE, LOGOUT; and the selected
+/* Commands about the session itself: NOOP, CAPABILITY, ID, ENABLE, NAMESPACE, LOGOUT; and the selected
  * state. */
 #include "imap/capability.h"
 #include "imap/condstore.h"
@@ -107,56 +107,6 @@ int imap_cmd_namespace(struct imap_session *s, struct imap_args *a)
 		return imap_bad_args(s, a);
 	buf_addz(&s->out, "* NAMESPACE ((\"\" \"/\")) NIL NIL\r\n");
 	return imap_answer(s, IMAP_OK, "one namespace");
-}
-
-/* ---- IDLE (RFC 2177) ---- */
-
-static int wait_done(struct imap_session *s)
-{
-	for (;;) {
-		int rc = imap_box_news(s, true);
-
-		if (rc == 0)
-			rc = imap_send(s);
-		buf_free(&s->out);
-		if (rc == 0 && s->done)
-			rc = -ECONNABORTED; /* BYE was said */
-		if (rc == 0)
-			rc = stream_wait(s->io);
-		if (rc != 0)
-			return rc;
-	}
-}
-
-int imap_cmd_idle(struct imap_session *s, struct imap_args *a)
-{
-	slice line;
-
-	if (!imap_take_end(a))
-		return imap_bad_args(s, a);
-	/* While it idles nothing of the command is needed but its tag. */
-	char tag[LIMIT_IMAP_TAG];
-	size_t tag_n = s->command.tag.n;
-
-	memcpy(tag, s->command.tag.p, tag_n);
-	s->command = (struct imap_command){0};
-	buf_addz(&s->out, "+ idling\r\n");
-	arena_free(s->arena);
-	s->arena = NULL;
-	stream_timeout(s->io, s->config->silence_ms);
-	int rc = wait_done(s);
-	if (rc < 0)
-		return rc;
-	s->arena = arena_new(LIMIT_IMAP_ARENA);
-	if (!s->arena)
-		return -ENOMEM;
-	s->command = (struct imap_command){.tag = arena_copy(s->arena, slice_make(tag, tag_n))};
-	ssize_t n = stream_read_line(s->io, LIMIT_IMAP_LOGIN_LINE, &line, NULL);
-	if (n < 0 && n != -EMSGSIZE)
-		return (int)n;
-	if (n < 0 || !slice_ieq(slice_trim(line), S("DONE")))
-		return imap_answer(s, IMAP_BAD, "only DONE ends IDLE");
-	return imap_answer(s, IMAP_OK, "idled");
 }
 
 /* ---- SELECT, EXAMINE, CLOSE, UNSELECT ---- */

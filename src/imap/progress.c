@@ -19,8 +19,9 @@ void imap_progress(struct imap_session *s, uint32_t done, uint32_t total)
 	int64_t every = s->config->progress_ms ? s->config->progress_ms : LIMIT_IMAP_PROGRESS_MS;
 	uint64_t now = loop_now();
 
-	/* Not in IDLE, where there is no tag, and not amid a line. */
-	if (!s->arena || (s->out.n > 0 && !s->out.failed && s->out.p[s->out.n - 1] != '\n'))
+	/* Not while it waits, where there is no tag, and not amid a line. */
+	if (!s->arena || s->command.tag.n == 0 ||
+		(s->out.n > 0 && !s->out.failed && s->out.p[s->out.n - 1] != '\n'))
 		return;
 	if (every > 0 && now - s->progress_at < (uint64_t)every)
 		return;

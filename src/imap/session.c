@@ -1,6 +1,7 @@
 #include "imap/session.h"
 #include "imap/capability.h"
 #include "imap/compress.h"
+#include "imap/notify.h"
 #include "imap/session_int.h"
 #include "io/loop.h"
 #include "limits.h"
@@ -33,6 +34,7 @@ static const struct verb {
 	{SLICE_INIT("ENABLE"), imap_cmd_enable, IMAP_ANYTIME | IMAP_NO_NEWS},
 	{SLICE_INIT("NAMESPACE"), imap_cmd_namespace, IMAP_ANYTIME},
 	{SLICE_INIT("IDLE"), imap_cmd_idle, IMAP_ANYTIME},
+	{SLICE_INIT("NOTIFY"), imap_cmd_notify, IMAP_ANYTIME},
 	{SLICE_INIT("SELECT"), imap_cmd_select, IMAP_ANYTIME | IMAP_NO_NEWS},
 	{SLICE_INIT("EXAMINE"), imap_cmd_examine, IMAP_ANYTIME | IMAP_NO_NEWS},
 	{SLICE_INIT("CLOSE"), imap_cmd_close, IMAP_SELECTED | IMAP_NO_NEWS},
@@ -245,32 +247,10 @@ static int run_command(struct imap_session *s)
 	}
 	rc = v->run(s, &a);
 	if (rc >= 0 && !(v->flags & IMAP_NO_NEWS))
-		rc = imap_box_news(s, (s->by_uid && !s->by_numbers) || !(v->flags & IMAP_USES_SEQS));
+		rc = imap_news(s, (s->by_uid && !s->by_numbers) || !(v->flags & IMAP_USES_SEQS));
 	uidset_free(&s->quiet.uids);
 	s->quiet = (struct imap_quiet){0};
 	return rc;
-}
-
-/* Waits for input. After a while of silence nothing but the session's struct and its view is kept. */
-static int wait_for_input(struct imap_session *s)
-{
-	slice have;
-
-	stream_timeout(s->io, PATIENCE_MS);
-	int rc = stream_fill(s->io, &have);
-	if (rc == -ETIMEDOUT) {
-		arena_free(s->arena);
-		buf_free(&s->out);
-		s->arena = NULL;
-		stream_timeout(s->io, s->config->silence_ms - PATIENCE_MS);
-		do
-			rc = stream_wait(s->io);
-		while (rc == 0); /* a change: told after the next command */
-	}
-	if (!s->arena && !(s->arena = arena_new(LIMIT_IMAP_ARENA)))
-		return -ENOMEM;
-	stream_timeout(s->io, s->config->silence_ms);
-	return rc < 0 ? rc : 0;
 }
 
 /* A command that is not there as a whole. What is longer than a value may be has an answer of its own. */
@@ -289,7 +269,7 @@ static int one_command(struct imap_session *s)
 	s->answer = (slice){NULL, 0};
 	s->command = (struct imap_command){0};
 	s->cut = 0;
-	int rc = wait_for_input(s);
+	int rc = imap_wait(s, PATIENCE_MS);
 	if (rc < 0)
 		return rc;
 	s->reader = (struct imap_reader){
@@ -347,6 +327,8 @@ void imap_session_run(const struct imap_start *start)
 	else if (rc == -ENOMEM || rc == -EIO)
 		(void)bye(s, "[SERVERBUG] the post house has a fault");
 	imap_box_close(s);
+	imap_notify_free(s->notify);
+	uidset_free(&s->quiet.uids);
 	uidset_free(&s->saved);
 	buf_free(&s->out);
 	arena_free(s->arena);

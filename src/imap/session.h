@@ -15,6 +15,8 @@ struct imap_session_config {   /* outlives the session */
 	uint64_t message_max;  /* APPENDLIMIT (RFC 7889) */
 	uint64_t silence_ms;   /* autologout; RFC 9051 5.4 wants at least 30 minutes */
 	uint32_t errors_max;   /* wrong commands before BYE; a right one makes up for one */
+	uint64_t keepalive_ms; /* a line to clients that wait in IDLE or by NOTIFY, that often; 0: none */
+	unsigned notify_rows;  /* changes NOTIFY tells at once; 0: LIMIT_IMAP_NOTIFY_ROWS */
 	int64_t progress_ms;   /* INPROGRESS that often; 0: LIMIT_IMAP_PROGRESS_MS; less: after each block */
 	uint32_t messages_max; /* of one command (RFC 9738); 0: no limit, and none is announced */
 	slice admin; /* a URI of who looks after the post house (RFC 5464 3.2.1.1); p == NULL: none */

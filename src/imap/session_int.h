@@ -14,7 +14,7 @@
 #define IMAP_KEYWORDS_UNTOLD UINT32_MAX /* imap_box.keywords where the client is not told of any */
 struct imap_box {                       /* the selected mailbox as the client knows it */
 	bool open, readonly;
-	bool settled; /* uids is the mailbox of `highest`: others may share it */
+	bool settled;     /* uids is the mailbox of `highest`: others may share it */
 	uint32_t account; /* whose it is; s->account is who is logged in */
 	uint32_t mailbox, uidvalidity;
 	struct uidset uids; /* seq n is its n-th member */
@@ -53,7 +53,8 @@ struct imap_session {
 
 	struct imap_box box;
 	struct watch watch;
-	struct uidset saved; /* SEARCH RETURN (SAVE): "$" (RFC 5182) */
+	struct imap_notify *notify; /* NOTIFY was said (RFC 5465) */
+	struct uidset saved;        /* SEARCH RETURN (SAVE): "$" (RFC 5182) */
 
 	/* of the command in hand */
 	struct arena *arena;
@@ -92,7 +93,7 @@ imap_run imap_cmd_capability, imap_cmd_noop, imap_cmd_logout, imap_cmd_id, imap_
 	imap_cmd_subscribe, imap_cmd_unsubscribe, imap_cmd_status, imap_cmd_append, imap_cmd_replace,
 	imap_cmd_getquota, imap_cmd_getquotaroot, imap_cmd_setquota, imap_cmd_fetch, imap_cmd_store,
 	imap_cmd_search, imap_cmd_copy, imap_cmd_move, imap_cmd_expunge, imap_cmd_uid_expunge, imap_cmd_sort,
-	imap_cmd_thread, imap_cmd_esearch, imap_cmd_getmetadata, imap_cmd_setmetadata;
+	imap_cmd_thread, imap_cmd_esearch, imap_cmd_getmetadata, imap_cmd_setmetadata, imap_cmd_notify;
 
 /* ---- answers ---- */
 
@@ -148,6 +149,17 @@ bool imap_take_status_items(struct imap_args *a, unsigned *ret);
 /* Uses numbers of the row only. */
 PARKS void imap_write_status(
 	struct imap_session *s, slice path, const struct mailbox_row *row, unsigned items);
+/* The same where the client did not name the items: HIGHESTMODSEQ enables nothing then. */
+void imap_status_line(struct imap_session *s, slice path, const struct mailbox_row *row, unsigned items);
+enum imap_status_item { /* bits of items: places in the table of folder.c */
+	IMAP_STATUS_MESSAGES = 1,
+	IMAP_STATUS_UIDNEXT = 4,
+	IMAP_STATUS_UIDVALIDITY = 8,
+	IMAP_STATUS_UNSEEN = 16,
+	IMAP_STATUS_HIGHESTMODSEQ = 128,
+};
+/* What stands in the parentheses of a LIST response. */
+void imap_write_list_attributes(struct buf *out, const struct mailbox_item *item, bool subscribed);
 /* FLAGS and PERMANENTFLAGS of the selected mailbox. */
 void imap_write_flag_lists(struct imap_session *s, const struct mailbox_row *row);
 
@@ -168,11 +180,20 @@ void imap_box_close(struct imap_session *s);
  * not it. */
 int imap_box_row(struct imap_session *s, struct store_snap *snap, struct mailbox_row *ret, err *e);
 /*
- * Brings the view up to date and tells the client; without `expunges` those wait. Where the mailbox was deleted
- * none is open afterwards, and unless this session did it s->done is set and BYE said. 0, a negative errno: the
- * end.
+ * Brings the view up to date and tells the client; without `expunges` those wait. Where the mailbox was
+ * deleted none is open afterwards, and unless this session did it s->done is set and BYE said. 0, a negative
+ * errno: the end.
  */
 PARKS int imap_box_news(struct imap_session *s, bool expunges);
+/* That, and what else NOTIFY asked for. */
+PARKS int imap_news(struct imap_session *s, bool expunges);
+/* The client itself expunged these: told with the next EXPUNGEs, also where it wants no news. 0, -ENOMEM. */
+int imap_box_expunged(struct imap_session *s, const struct uidset *uids);
+/*
+ * Waits for input, tells meanwhile what the client listens for. After patience_ms of silence nothing but the
+ * session's struct and its view is kept. 0 or a negative errno.
+ */
+PARKS int imap_wait(struct imap_session *s, uint64_t patience_ms);
 
 /* "* n FETCH (", or "* uid UIDFETCH (" (RFC 9586 3.3). */
 void imap_write_fetch(struct imap_session *s, const struct imap_item *item);
@@ -211,7 +232,7 @@ enum imap_need {
 	IMAP_NEED_SUMMARY = 2,
 	IMAP_NEED_BLOB = 4,
 	IMAP_NEED_SAVED = 8,
-	IMAP_NEED_FRONT = 16, /* of the summary only envelope, flags and size, and only in `now` */
+	IMAP_NEED_FRONT = 16,  /* of the summary only envelope, flags and size, and only in `now` */
 	IMAP_NEED_DIGEST = 32, /* only where imap_walk.digests is set */
 };
 
@@ -241,9 +262,9 @@ struct imap_walk {
 	struct mailbox_summary_scan summaries; /* on it */
 	bool summaries_open;
 	struct imap_digests *digests; /* the caller's; NULL: NEED_DIGEST is not asked for */
-	uint32_t missing;    /* UIDs that had no entry any more */
-	uint32_t damaged;    /* messages left out because their data failed its check */
-	struct arena *arena; /* of the block in hand */
+	uint32_t missing;             /* UIDs that had no entry any more */
+	uint32_t damaged;             /* messages left out because their data failed its check */
+	struct arena *arena;          /* of the block in hand */
 };
 
 /* For `now`: loads more of the message. 1, 0 it is not there any more, -1. */

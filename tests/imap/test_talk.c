@@ -3,15 +3,20 @@
  * session before login; the others log in the same way and go on to a session on a real store.
  *
  * Directives: @ scram, @ bound and @ scram-busy (scram_world.h), @ tls, @ cleartext, @ no-starttls, @ errors
- * N, @ limit N (APPENDLIMIT), @ progress (INPROGRESS often), @ admin, @ messages-max N, @ backend-down, @ quota N (bytes), @ messages N
- * PATH (N small messages), @ deliver PATH FLAGS (one message, behind the session's back), @ expunge PATH UID,
- * @ flag PATH UID FLAGS, @ remove-mailbox PATH, @ lmdb.
+ * N, @ limit N (APPENDLIMIT), @ progress (INPROGRESS often), @ admin, @ messages-max N, @
+ * backend-down, @ quota N (bytes), @
+ * messages N PATH (N small messages), @ deliver PATH FLAGS (one message, behind the session's back), @
+ * expunge PATH UID,
+ * @ flag PATH UID FLAGS, @ remove-mailbox PATH, @ create PATH, @ rename PATH PATH, @ subscribe PATH, @
+ * unsubscribe PATH, @ keepalive MS, @ notify-rows N, @ metadata PATH NAME
+ * VALUE (PATH -: of the account), @ metadata-of ACCOUNT PATH NAME VALUE, @ lmdb.
  */
 #include "imap/login.h"
 #include "imap/session.h"
 #include "io/loop.h"
 #include "mail/summary.h"
 #include "mailbox/account.h"
+#include "mailbox/metadata.h"
 #include "mailbox/write.h"
 #include "scram_world.h"
 #include "talk_runner.h"
@@ -231,6 +236,43 @@ static bool take_number(slice *rest, uint32_t *ret)
 	return slice_word(rest, &word) && slice_to_u32(word, UINT32_MAX, ret);
 }
 
+static enum talk_result set_metadata(struct world *w, uint32_t who, slice rest)
+{
+	struct metadata m = {0};
+	slice path, name;
+	err e = {0};
+
+	if (!slice_word(&rest, &path) || !slice_word(&rest, &name))
+		return TALK_FAILED;
+	m.who = slice_starts(name, S("/shared")) ? METADATA_SHARED : who;
+	m.name = name;
+	m.value = slice_trim(rest).n ? slice_trim(rest) : (slice){0};
+	struct metadata_set set = {.account = w->account,
+		.mailbox = slice_eq(path, S("-")) ? 0 : find(w, path).id,
+		.values = &m,
+		.n = 1};
+	if (mailbox_metadata_set(w->store, &set, &e) < 0)
+		fprintf(stderr, "%s\n", e.text);
+	return e.kind ? TALK_FAILED : TALK_OK;
+}
+
+/* What another session does to a mailbox as such. */
+static enum talk_result folder_directive(struct world *w, slice word, slice path, slice rest)
+{
+	err e = {0};
+
+	open_store(w);
+	int rc = slice_eq(word, S("create"))
+			 ? mailbox_create(w->store, w->account, 0, path, USE_NONE, NULL, NULL, &e)
+		 : slice_eq(word, S("rename"))
+			 ? mailbox_rename(w->store, w->account, 0, path, rest, &e)
+			 : mailbox_subscribe(w->store, w->account, path, slice_eq(word, S("subscribe")), &e);
+
+	if (rc < 0)
+		fprintf(stderr, "%s\n", e.text);
+	return rc < 0 ? TALK_FAILED : TALK_OK;
+}
+
 static enum talk_result store_directive(struct world *w, slice word, slice rest)
 {
 	slice path;
@@ -249,6 +291,10 @@ static enum talk_result store_directive(struct world *w, slice word, slice rest)
 		open_store(w);
 		return account_set(w->store, w->account, &limit, &e) < 0 ? TALK_FAILED : TALK_OK;
 	}
+	if (slice_eq(word, S("metadata")))
+		return set_metadata(w, w->account, rest);
+	if (slice_eq(word, S("metadata-of")) && take_number(&rest, &n))
+		return set_metadata(w, n, rest);
 	if (!slice_word(&rest, &path))
 		return TALK_UNKNOWN;
 	if (slice_eq(word, S("deliver"))) {
@@ -261,6 +307,9 @@ static enum talk_result store_directive(struct world *w, slice word, slice rest)
 		buf_free(&text);
 		return TALK_OK;
 	}
+	if (slice_eq(word, S("create")) || slice_eq(word, S("subscribe")) ||
+		slice_eq(word, S("unsubscribe")) || slice_eq(word, S("rename")))
+		return folder_directive(w, word, path, slice_trim(rest));
 	if (slice_eq(word, S("remove-mailbox"))) {
 		err e = {0};
 		return mailbox_delete(w->store, w->account, 0, path, &e) < 0 ? TALK_FAILED : TALK_OK;
@@ -300,6 +349,10 @@ static enum talk_result directive(void *world, slice word, slice rest)
 		w->session.message_max = n;
 	else if (slice_eq(word, S("errors")) && take_number(&rest, &n))
 		w->login.errors_max = w->session.errors_max = n;
+	else if (slice_eq(word, S("keepalive")) && take_number(&rest, &n))
+		w->session.keepalive_ms = n;
+	else if (slice_eq(word, S("notify-rows")) && take_number(&rest, &n))
+		w->session.notify_rows = n;
 	else if (slice_eq(word, S("progress")))
 		w->session.progress_ms = -1;
 	else if (slice_eq(word, S("messages-max")) && take_number(&rest, &n))

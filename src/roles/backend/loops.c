@@ -182,7 +182,8 @@ void back_on_session(struct channel_request *q, void *arg)
 	s->imap = (struct imap_session_config){.message_max = c->limit_message,
 		.silence_ms = c->timeout_imap_idle,
 		.errors_max = (uint32_t)c->limit_errors,
-		.messages_max = (uint32_t)c->limit_imap_messages};
+		.messages_max = (uint32_t)c->limit_imap_messages,
+		.keepalive_ms = c->imap_keepalive};
 	note_admin(s, &c->admin);
 	s->pop3_timeout = c->timeout_pop3;
 	s->pop3_newest = (uint32_t)c->pop3_newest;

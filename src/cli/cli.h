@@ -64,6 +64,7 @@ enum cli_option {
 	OPT_ALL,
 	OPT_REASON,
 	OPT_SINCE,
+	OPT_QUICK,
 	OPT_COUNT /* at most 64 */
 };
 #define OPT(name)  (UINT64_C(1) << OPT_##name)
@@ -204,7 +205,9 @@ int cli_queue_list(struct cli *c); /* queue.c */
 int cli_queue_show(struct cli *c);
 int cli_queue_change(struct cli *c);
 int cli_queue_shape(struct cli *c);
-int cli_trace(struct cli *c); /* trace.c */
+int cli_trace(struct cli *c);       /* trace.c */
+int cli_store_check(struct cli *c); /* store.c */
+int cli_store_stats(struct cli *c);
 int cli_status(struct cli *c);
 int cli_version(struct cli *c);
 int cli_config_check(struct cli *c);

@@ -78,6 +78,7 @@ const struct cli_option_info cli_options[OPT_COUNT] = {
 	[OPT_ALL] = {"all", 0, NULL, SEND_TRUE, "all", "All messages of the queue."},
 	[OPT_REASON] = {"reason", 0, "TEXT", SEND_TEXT, "reason", "What the senders are told."},
 	[OPT_SINCE] = {"since", 0, "TIME", SEND_SECONDS, "since", "Only messages that came within this time, like 2d; 7d without this."},
+	[OPT_QUICK] = {"quick", 0, NULL, SEND_NOTHING, NULL, "Only what the key file holds; the messages themselves are not read."},
 };
 
 static const struct cli_column domain_columns[] = {
@@ -206,6 +207,12 @@ const struct cli_command cli_commands[] = {
 	{.noun = "trace", .args = "WHAT", .params = "what", .min = 1, .max = 1, RUN(cli_trace), .method = "trace",
 		.options = OPT(SINCE) | OPT(LIMIT),
 		.help = "Tell what became of messages: WHAT is an id (or its first 6 characters), an address, a Message-ID or an IP address."},
+
+	{.noun = "store", .verb = "check", .args = "", RUN(cli_store_check), .options = OPT(QUICK),
+		.help = "Verify every row, every record and every message of the store, and that they fit together. Nothing is changed. "
+			"The post house must not run. Exits 1 when something was found."},
+	{.noun = "store", .verb = "stats", .args = "", RUN(cli_store_stats),
+		.help = "Show what the store is made of and what space it takes. The post house must not run."},
 
 	{.noun = "config", .verb = "check", .args = "", RUN(cli_config_check),
 		.help = "Read the configuration file and report every mistake. Exits 78 when there is one."},

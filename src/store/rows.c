@@ -5,6 +5,11 @@
 
 #define ROW_VERSION 1
 
+unsigned store_format(void)
+{
+	return STORE_FORMAT;
+}
+
 uint32_t seal_of(slice key, slice value)
 {
 	return crc32c(crc32c(0, key.p, key.n), value.p, value.n);

@@ -209,3 +209,4 @@ void store_stats(struct store *s, struct store_stats *ret);
 /* Lets go of what of the engine's file is mapped: it counts as ours as long as it is. Now and then; what is
  * needed again comes back from the page cache. */
 void store_rest(struct store *s);
+unsigned store_format(void); /* the format this program writes */

@@ -1,6 +1,7 @@
 #include "fixture.h"
 #include "io/fiber.h"
 #include "limits.h"
+#include "queue/check.h"
 #include <dirent.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -30,6 +31,35 @@ static void on_fiber(void *arg)
 	s->fn(s->f);
 }
 
+/* ---- the oracle: whatever a test did, everything fits together ---- */
+
+static void found(void *arg, enum check_what what, const char *text)
+{
+	(void)arg;
+	print_error("check: %s: %s\n", check_what_name(what), text);
+}
+
+static void ignore(void *arg, const char *what, uint64_t done, uint64_t total)
+{
+	(void)arg;
+	(void)what;
+	(void)done;
+	(void)total;
+}
+
+static void check_store(struct fixture *f)
+{
+	struct check c = {.store = f->store, .bodies = true, .found = found, .progress = ignore};
+	struct check_totals t = {0};
+	err e = {0};
+
+	assert_int_equal(store_snap_begin(f->store, &c.snap, &e), 0);
+	if (check_whole(&c, NULL, &t, &e) < 0) /* the summaries of tests are none */
+		fail_msg("check: %s (%s)", e.text, e.where);
+	store_snap_end(&c.snap);
+	assert_int_equal(c.findings, 0);
+}
+
 void fixture_run(struct fixture *f, fixture_fn *fn, void *arg)
 {
 	struct start start = {f, fn};
@@ -52,6 +82,8 @@ void fixture_run(struct fixture *f, fixture_fn *fn, void *arg)
 		fail_msg("store: %s (%s)", e.text, e.where);
 	assert_non_null(fiber_start("test", on_fiber, &start));
 	loop_run(l);
+	if (!f->damaged)
+		check_store(f);
 	store_close(f->store);
 	loop_free(l);
 	watchers_free(f->watchers);

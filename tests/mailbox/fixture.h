@@ -16,6 +16,7 @@ struct fixture {
 	struct mailbox_codec *codec;
 	struct arena *arena;
 	void *arg;
+	bool damaged; /* by the test itself: what does not fit together is no fault */
 };
 
 typedef void fixture_fn(struct fixture *f);

@@ -164,6 +164,7 @@ class House:
         self.wrap = tuple(wrap)
         self.process = None
         self.expect_noise = False
+        self.check_store = True  # when it ends; False: a test damages the store
         self.auto = auto  # let dev write its config and make up its users
         if not auto:
             self.write_config(config, cleartext)
@@ -216,6 +217,8 @@ class House:
         return box[0].decode() if box else ""
 
     def log(self):
+        if not os.path.exists(self.log_path):  # never started
+            return ""
         with open(self.log_path, "rb") as f:
             return f.read().decode("utf-8", "replace")
 
@@ -308,11 +311,19 @@ class House:
         report = noise(self.log())
         if report and not self.expect_noise:
             wrong += ("; " if wrong else "") + "the log holds: " + report
+        amiss = self.store_findings() if self.check_store else ""
+        if amiss:
+            wrong += ("; " if wrong else "") + "the store: " + amiss
         self.lock.close()
         House.open_houses.remove(self)
         if not wrong and not os.environ.get("POSTHOUSE_KEEP"):
             shutil.rmtree(self.dir, ignore_errors=True)
         return wrong
+
+    def store_findings(self):
+        """What `store check` says of a post house that does not run: whatever a test did, all must fit together."""
+        got = self.cli_run("store", "check")
+        return "" if got.returncode in (0, 66) else (got.stdout + got.stderr).strip()
 
     # -- clients --
 

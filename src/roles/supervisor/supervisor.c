@@ -62,9 +62,7 @@ static void watch_signal(struct supervisor *s, uv_signal_t *h, uv_signal_cb cb, 
 	uv_signal_start(h, cb, sig);
 }
 
-/* "<folder of this program>/posthouse-" in the build folder, "…/../libexec/posthouse/posthouse-" when
- * installed. */
-static int find_libexec(struct supervisor *s, err *e)
+int supervisor_find_libexec(char ret[SUPERVISOR_LIBEXEC], err *e)
 {
 	static const char *const places[] = {"/posthouse-", "/../libexec/posthouse/posthouse-"};
 	char self[1024], probe[1280];
@@ -75,10 +73,11 @@ static int find_libexec(struct supervisor *s, err *e)
 	self[n] = 0;
 	*strrchr(self, '/') = 0;
 	for (size_t i = 0; i < COUNT_OF(places); i++) {
-		snprintf(s->libexec, sizeof s->libexec, "%s%s", self, places[i]);
-		snprintf(probe, sizeof probe, "%sfrontend", s->libexec);
-		if (access(probe, X_OK) == 0)
+		snprintf(probe, sizeof probe, "%s%sfrontend", self, places[i]);
+		if (access(probe, X_OK) == 0) {
+			snprintf(ret, SUPERVISOR_LIBEXEC, "%s%s", self, places[i]);
 			return 0;
+		}
 	}
 	return err_set(e, ERR_MISSING,
 		"the roles' programs (posthouse-frontend and others) are not beside \"%s\"", self);
@@ -116,7 +115,7 @@ void supervisor_note_hosts(struct supervisor *s, const struct settings *c)
 /* Everything that needs rights or may fail for a reason the owner must mend. Returns an exit code. */
 static int set_up(struct supervisor *s, err *e)
 {
-	if (find_libexec(s, e) < 0)
+	if (supervisor_find_libexec(s->libexec, e) < 0)
 		return 71;
 	if (supervisor_folders(s, e) < 0)
 		return 73;

@@ -19,3 +19,10 @@ struct supervisor_options {
  * Blocks; one thread.
  */
 int supervisor_run(struct config *config, const struct supervisor_options *options);
+
+/*
+ * Where the roles' programs are: "<folder of this program>/posthouse-" in the build folder,
+ * "…/../libexec/posthouse/posthouse-" when installed; the role's name completes it. 0, -1.
+ */
+#define SUPERVISOR_LIBEXEC 1152
+int supervisor_find_libexec(char ret[SUPERVISOR_LIBEXEC], err *e);

@@ -55,7 +55,7 @@ struct supervisor {
 	unsigned visitors;
 	struct fiber_signal changed; /* a child or the chain */
 	int data_fd, run_fd, empty_fd, store_fd, auth_fd;
-	char libexec[1152]; /* "<folder>/posthouse-" */
+	char libexec[SUPERVISOR_LIBEXEC];
 	char hosts[2048];
 	gid_t control_gid;
 	bool ready, stopping, control_open;

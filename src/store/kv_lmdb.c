@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #define MAP_DEFAULT ((uint64_t)1 << 40)
 #define SPARE_TXNS                                                                                           \
@@ -379,15 +380,6 @@ static uint64_t kv_used(struct kv *k)
 	return (uint64_t)(info.me_last_pgno + 1) * stat.ms_psize;
 }
 
-static void kv_rest(struct kv *k)
-{
-	MDB_envinfo info;
-
-	mdb_env_info(k->env, &info);
-	(void)madvise(
-		info.me_mapaddr, info.me_mapsize, MADV_DONTNEED); /* shared and only read: nothing is lost */
-}
-
 /* ---- marks: the two meta pages ---- */
 
 /*
@@ -502,6 +494,52 @@ static int kv_restore(int fd, const struct kv_mark *m, err *e)
 			META_SECTOR)
 			return err_sys(e, ERR_IO, "restoring the key file's checkpoint");
 	return fdatasync(fd) == 0 ? 1 : err_sys(e, ERR_IO, "restoring the key file's checkpoint");
+}
+
+/* ---- letting mapped pages go ---- */
+
+/*
+ * LMDB tells nobody where its map lies (me_mapaddr is only of maps with a fixed address). But keys lie in
+ * leaf pages, and a page begins with its number. NULL: the tree is empty, or nothing is as it should be.
+ */
+static void *find_map(struct kv *k, const MDB_envinfo *info, uintptr_t psize)
+{
+	struct kv_txn *t;
+	MDB_cursor *c;
+	MDB_val key, value;
+	uint64_t number;
+	void *map = NULL;
+	err e;
+
+	if (psize > (uintptr_t)sysconf(_SC_PAGESIZE)) /* pages need not begin at multiples of their size */
+		return NULL;
+	if (kv_begin(k, false, &t, &e) < 0)
+		return NULL;
+	if (mdb_cursor_open(t->txn, k->dbi, &c) == 0) {
+		if (mdb_cursor_get(c, &key, &value, MDB_FIRST) == 0) {
+			uint8_t *page = (uint8_t *)key.mv_data - (uintptr_t)key.mv_data % psize;
+
+			memcpy(&number, page, sizeof number);
+			if (number <= info->me_last_pgno && is_meta(page - number * psize))
+				map = page - number * psize;
+		}
+		mdb_cursor_close(c);
+	}
+	kv_abort(t);
+	return map;
+}
+
+/* The map is shared and only read: nothing is lost, and what is read again comes from the page cache. */
+static void kv_rest(struct kv *k)
+{
+	MDB_envinfo info;
+	MDB_stat stat;
+
+	mdb_env_info(k->env, &info);
+	mdb_env_stat(k->env, &stat);
+	void *map = find_map(k, &info, stat.ms_psize);
+	if (map)
+		(void)madvise(map, (info.me_last_pgno + 1) * stat.ms_psize, MADV_DONTNEED);
 }
 
 const struct kv_engine kv_lmdb = {

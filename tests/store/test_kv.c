@@ -288,6 +288,54 @@ static void test_durable(void **state)
 	assert_true(t->engine->used(t->kv) >= 3 * 4096);
 }
 
+/* KiB of the engine's file that this process has mapped. */
+static unsigned long mapped_kib(void)
+{
+	FILE *f = fopen("/proc/self/smaps", "re");
+	unsigned long kib = 0, sum = 0;
+	bool ours = false;
+	char line[1024], mode[5];
+
+	assert_non_null(f);
+	while (fgets(line, sizeof line, f)) {
+		if (sscanf(line, "%*x-%*x %4s", mode) == 1)
+			ours = strstr(line, "data.mdb") != NULL;
+		else if (ours && sscanf(line, "Rss: %lu kB", &kib) == 1)
+			sum += kib;
+	}
+	(void)fclose(f);
+	return sum;
+}
+
+/* Mapped pages are let go, also while a snapshot is held, and what they hold is there afterwards. */
+static void test_rest(void **state)
+{
+	struct setup *t = *state;
+	struct kv_txn *w, *r;
+	char key[16], value[1000];
+
+	t->engine->rest(t->kv); /* nothing is there */
+	w = begin(t, true);
+	memset(value, 'v', sizeof value - 1);
+	value[sizeof value - 1] = '\0';
+	for (int i = 0; i < 8000; i++) {
+		(void)snprintf(key, sizeof key, "%06d", i);
+		put(t, w, slice_of(key), slice_of(value));
+	}
+	must(t->engine->commit(w, &must_e));
+	r = begin(t, false);
+	for (int round = 0; round < 2; round++) {
+		for (int i = 0; i < 8000; i++) {
+			(void)snprintf(key, sizeof key, "%06d", i);
+			check(t, r, slice_of(key), value);
+		}
+		assert_true(mapped_kib() >= 8000);
+		t->engine->rest(t->kv);
+		assert_true(mapped_kib() <= 256);
+	}
+	t->engine->abort(r);
+}
+
 #define BOTH(f)                                                                                              \
 	{#f " (lmdb)", f, open_lmdb, close_engine, NULL},                                                    \
 	{                                                                                                    \
@@ -303,6 +351,7 @@ int main(void)
 		BOTH(test_random),
 		BOTH(test_threads),
 		{"test_durable (lmdb)", test_durable, open_lmdb, close_engine, NULL},
+		{"test_rest (lmdb)", test_rest, open_lmdb, close_engine, NULL},
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -236,6 +236,14 @@ static int take_message(struct imap_append *ap)
 	return rc;
 }
 
+/* None is appended when there are more (RFC 9738 3.1). */
+static size_t messages_max(const struct imap_session *s)
+{
+	uint32_t max = s->config->messages_max;
+
+	return max > 0 && max < LIMIT_APPEND_MESSAGES ? max : LIMIT_APPEND_MESSAGES;
+}
+
 static int take_messages(struct imap_append *ap)
 {
 	for (;;) {
@@ -255,8 +263,11 @@ static int take_messages(struct imap_append *ap)
 			imap_args_fail(ap->a, "REPLACE takes one message");
 			return imap_append_bad(ap);
 		}
-		if (ap->n == LIMIT_APPEND_MESSAGES)
-			return refuse(ap, "[LIMIT] too many messages in one APPEND");
+		if (ap->n == messages_max(ap->s)) {
+			(void)imap_answer(
+				ap->s, IMAP_NO, "[MESSAGELIMIT %zu] too many messages in one APPEND", ap->n);
+			return 1;
+		}
 	}
 }
 

@@ -95,8 +95,9 @@ static int copy_or_move(struct imap_session *s, struct imap_args *a, bool move)
 		return 0;
 	}
 	if (!move && imap_over_limit(s, &uids)) { /* COPY is all or nothing */
+		rc = imap_answer_over_limit(s, &uids);
 		uidset_free(&uids);
-		return imap_answer_over_limit(s);
+		return rc;
 	}
 	rc = imap_cut(s, &uids) < 0 ? err_set(&e, ERR_LIMIT, "no memory") : 0;
 	if (rc == 0 && uidset_count(&uids) > 0)
@@ -144,12 +145,13 @@ int imap_cmd_uid_expunge(struct imap_session *s, struct imap_args *a)
 {
 	struct imap_seqset set;
 	struct uidset uids = {0};
+	err e = {0};
 	int rc = 0;
 
 	if (!imap_take_sp(a) || !imap_take_seqset(a, &set) || !imap_take_end(a))
 		return imap_bad_args(s, a);
-	if (imap_resolve(s, &set, &uids) == 0 && imap_cut(s, &uids) < 0)
-		rc = imap_answer(s, IMAP_NO, "[LIMIT] no memory");
+	if (imap_resolve(s, &set, &uids) == 0 && imap_cut_deleted(s, &uids, &e) < 0)
+		rc = imap_answer_err(s, &e);
 	else if (s->status == IMAP_OK)
 		rc = uidset_count(&uids) > 0 ? expunge(s, &uids)
 					     : imap_answer(s, IMAP_OK, "nothing to expunge");

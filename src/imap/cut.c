@@ -1,7 +1,7 @@
 /*
  * MESSAGELIMIT (RFC 9738): one command works on so many messages at most. What is over that is left for the
  * next command: the messages with the highest UIDs come first, and the answer names the lowest one that was
- * dealt with.
+ * dealt with. COPY, SORT and THREAD do all or nothing; EXPUNGE and CLOSE know no limit (3.1, 3.3).
  */
 #include "imap/session_int.h"
 
@@ -23,10 +23,36 @@ int imap_cut(struct imap_session *s, struct uidset *uids)
 	return 0;
 }
 
-int imap_answer_over_limit(struct imap_session *s)
+static int collect_deleted(struct imap_walk *w, struct imap_item *item, err *e)
 {
-	return imap_answer(s, IMAP_NO, "[MESSAGELIMIT %u] that is too many at once, name fewer",
-		s->config->messages_max);
+	if ((item->entry.flags & FLAG_DELETED) && uidset_add(w->arg, item->entry.uid) < 0)
+		return err_set(e, ERR_TEMP, "no memory");
+	return 1;
+}
+
+int imap_cut_deleted(struct imap_session *s, struct uidset *uids, err *e)
+{
+	struct uidset deleted = {0};
+	struct imap_walk w = {.s = s, .uids = uids, .now = collect_deleted, .arg = &deleted};
+
+	if (!imap_over_limit(s, uids))
+		return 0;
+	int rc = imap_walk_run(&w, e);
+	if (rc == 0 && imap_cut(s, &deleted) < 0)
+		rc = err_set(e, ERR_TEMP, "no memory");
+	uidset_free(uids);
+	*uids = deleted;
+	return rc;
+}
+
+int imap_answer_over_limit(struct imap_session *s, const struct uidset *uids)
+{
+	uint32_t n = uids ? uidset_count(uids) : 0, max = s->config->messages_max;
+
+	if (n <= max)
+		return imap_answer(s, IMAP_NO, "[MESSAGELIMIT %u] that is too many at once, name fewer", max);
+	return imap_answer(s, IMAP_NO, "[MESSAGELIMIT %u %u] that is too many at once, name fewer", max,
+		uidset_uid(uids, n - max + 1));
 }
 
 static void write_code(struct imap_session *s)
@@ -40,13 +66,13 @@ static void write_code(struct imap_session *s)
 
 void imap_write_cut(struct imap_session *s, bool tagged)
 {
-	bool coded =
-		s->answer.n > 0 && s->answer.p[0] == '['; /* an answer has one code: ours goes before it */
+	bool coded = s->answer.n > 0 &&
+		     s->answer.p[0] == '['; /* an answer has one code: ours goes before it, in a NO */
 
 	if (s->cut == 0 || s->status == IMAP_BAD || tagged == coded)
 		return;
 	if (!tagged)
-		buf_addz(&s->out, "* OK ");
+		buf_addz(&s->out, "* NO ");
 	write_code(s);
 	if (!tagged)
 		buf_addz(&s->out, "the messages below are left\r\n");

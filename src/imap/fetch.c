@@ -175,7 +175,7 @@ static int resolve(struct imap_session *s, const struct fetch *f, const struct i
 		uidset_free(ret);
 		*ret = page;
 		if (rc == 0 && imap_over_limit(s, ret)) { /* a page is whole */
-			(void)imap_answer_over_limit(s);
+			(void)imap_answer_over_limit(s, NULL);
 			return 1;
 		}
 	}

@@ -81,9 +81,9 @@ static int resolve_sets(struct imap_session *s, struct search *q)
 
 /*
  * The messages that are looked at when the mailbox has more than one command works on: of those that the
- * program names, so that a client goes on by naming what was left.
+ * program names, so that a client goes on by naming what was left. 0, -1.
  */
-static int cut(struct imap_session *s, const struct find *f, struct uidset *ret)
+static int named(struct imap_session *s, const struct find *f, struct uidset *ret)
 {
 	int rc = uidset_merge(ret, &s->box.uids);
 
@@ -96,7 +96,7 @@ static int cut(struct imap_session *s, const struct find *f, struct uidset *ret)
 		uidset_free(ret);
 		*ret = common;
 	}
-	return rc < 0 ? -1 : imap_cut(s, ret);
+	return rc < 0 ? -1 : 0;
 }
 
 int imap_find_run(struct imap_session *s, struct find *f, err *e)
@@ -115,7 +115,11 @@ int imap_find_run(struct imap_session *s, struct find *f, err *e)
 	int rc = 0;
 	if (!f->whole && imap_over_limit(s, &s->box.uids)) {
 		w.uids = &some;
-		if (cut(s, f, &some) < 0)
+		if (named(s, f, &some) < 0)
+			rc = err_set(e, ERR_TEMP, "no memory");
+		else if (f->at_once && imap_over_limit(s, &some))
+			rc = imap_answer_over_limit(s, NULL) < 0 ? -1 : 1;
+		else if (imap_cut(s, &some) < 0)
 			rc = err_set(e, ERR_TEMP, "no memory");
 	}
 	if (rc == 0)

@@ -14,6 +14,7 @@ struct find {
 	struct imap_digests digests;
 	uint64_t breath;
 	uint32_t damaged; /* messages left out */
+	bool at_once;     /* of all or of none: SORT and THREAD of a part would be wrong */
 	bool whole;       /* the mailbox is not cut (imap_cut): a UID could not tell of which one */
 };
 
@@ -26,7 +27,7 @@ bool imap_find_allowed(const struct imap_session *s, struct imap_args *a, const 
 /* The answer when one of these or imap_take_search said no. */
 int imap_find_refuse(struct imap_session *s, const struct imap_args *a, const struct search *q);
 
-/* Searches the selected mailbox. 0, -1. */
+/* Searches the selected mailbox. 0; 1: answered, that would be too many messages at once; -1. */
 PARKS int imap_find_run(struct imap_session *s, struct find *f, err *e);
 /* Frees what the run has made, whether it was run or not. */
 void imap_find_free(struct find *f);

@@ -197,8 +197,9 @@ int imap_search_mailbox(
 {
 	struct run run = {.f = {.q = *q, .hit = hit, .arg = &run, .whole = true}, .mailbox = path};
 	int rc = imap_find_run(s, &run.f, e);
+	bool none = run.found.n == 0; /* tell takes the set away */
 
-	if (rc == 0 && run.found.n > 0) {
+	if (rc == 0 && !none) {
 		run.f.q.extended = true;
 		rc = tell(s, &run);
 		if (rc == 0)
@@ -206,6 +207,8 @@ int imap_search_mailbox(
 		if (rc < 0)
 			rc = imap_stream_error(rc, e);
 	}
+	if ((rc < 0 || none) && (q->returns & SEARCH_RETURN_SAVE))
+		uidset_free(&s->saved);
 	*add_damaged += run.f.damaged;
 	imap_find_free(&run.f);
 	uidset_free(&run.found);

@@ -17,6 +17,8 @@ enum argument {
 	STRING,
 	FIELD_AND_STRING,
 	UID_SET,
+	UID_AFTER,
+	UID_BEFORE,
 	MODSEQ,
 	SECONDS,
 	OBJECTID,
@@ -73,6 +75,8 @@ static const struct key {
 	{SLICE_INIT("BODY"), SEARCH_BODY, STRING},
 	{SLICE_INIT("TEXT"), SEARCH_TEXT, STRING},
 	{SLICE_INIT("UID"), SEARCH_UIDS, UID_SET},
+	{SLICE_INIT("UIDAFTER"), SEARCH_UIDS, UID_AFTER}, /* RFC 9738 3.2 */
+	{SLICE_INIT("UIDBEFORE"), SEARCH_UIDS, UID_BEFORE},
 	{SLICE_INIT("MODSEQ"), SEARCH_MODSEQ, MODSEQ},
 	{SLICE_INIT("NOT"), SEARCH_AND, ONE_KEY, true},
 	{SLICE_INIT("OR"), SEARCH_OR, TWO_KEYS},
@@ -138,6 +142,29 @@ static bool take_set(struct parser *p, struct search_node *n, bool uids)
 	return true;
 }
 
+/* Above or below one UID; there may be none. */
+static bool take_uid_side(struct parser *p, struct search_node *n, bool after)
+{
+	struct imap_range *r = arena_new_1(p->a->arena, struct imap_range);
+	uint32_t uid;
+
+	if (!r)
+		return imap_args_fail(p->a, "the command is too large");
+	if (!imap_take_u32(p->a, &uid))
+		return false;
+	if (uid == 0)
+		return imap_args_fail(p->a, "no message has the UID 0");
+	if (after)
+		*r = (struct imap_range){uid == UINT32_MAX ? uid : uid + 1, UINT32_MAX};
+	else
+		*r = (struct imap_range){1, uid == 1 ? uid : uid - 1};
+	n->set = (struct imap_seqset){.ranges = r, .n = uid != (after ? UINT32_MAX : 1)};
+	n->set_is_uids = true;
+	n->next_set = p->q->sets;
+	p->q->sets = n;
+	return true;
+}
+
 /* MODSEQ ["/flags/name" priv|shared|all] n: there is one a message, whatever is named (RFC 7162 3.1.5). */
 static bool take_modseq(struct parser *p, struct search_node *n)
 {
@@ -157,7 +184,8 @@ static bool take_modseq(struct parser *p, struct search_node *n)
 	return imap_take_modseq(a, &n->number);
 }
 
-/* Older than so many seconds; the moment is the same for all messages (RFC 5032 3). */
+/* So many seconds ago, to the second, counts as older and as younger; the moment is the same for all messages
+ * (RFC 5032 2). */
 static bool take_seconds(struct parser *p, struct search_node *n)
 {
 	uint32_t seconds;
@@ -166,7 +194,7 @@ static bool take_seconds(struct parser *p, struct search_node *n)
 		return false;
 	if (seconds == 0)
 		return imap_args_fail(p->a, "that is not an interval in seconds");
-	n->day = clock_wall_s() - seconds;
+	n->day = clock_wall_s() - seconds + !n->negate; /* younger is: not before that second */
 	return true;
 }
 
@@ -223,6 +251,9 @@ static bool take_argument(struct parser *p, const struct key *k, unsigned depth,
 		       take_text(p, &n->text);
 	case UID_SET:
 		return imap_take_sp(a) && take_set(p, n, true);
+	case UID_AFTER:
+	case UID_BEFORE:
+		return imap_take_sp(a) && take_uid_side(p, n, k->argument == UID_AFTER);
 	case MODSEQ:
 		return imap_take_sp(a) && take_modseq(p, n);
 	case SECONDS:

@@ -197,8 +197,10 @@ static int sort(struct imap_session *s, struct run *run)
 		rc = order_sort(&run->order, &e);
 	if (rc == 0)
 		rc = tell(s, run, &e);
-	if (rc < 0 && (run->f.q.returns & SEARCH_RETURN_SAVE))
+	if (rc != 0 && (run->f.q.returns & SEARCH_RETURN_SAVE))
 		uidset_free(&s->saved);
+	if (rc > 0)
+		return 0;
 	return rc < 0 ? imap_answer_err(s, &e) : imap_find_answer(s, &run->f, "sorted");
 }
 
@@ -211,6 +213,7 @@ int imap_cmd_sort(struct imap_session *s, struct imap_args *a)
 		return imap_answer(s, IMAP_NO, "[UNAVAILABLE] no memory");
 	run->key = BUF_INIT(SORT_BY_COUNT * (LIMIT_IMAP_SORT_TEXT + 8));
 	run->f.hit = hit;
+	run->f.at_once = true;
 	run->f.arg = run;
 	if (!imap_take_search_returns(a, &run->f.q) || !imap_take_sort_program(a, &run->program) ||
 		!imap_take_search_program(a, &run->f.q) || !imap_find_allowed(s, a, &run->f.q)) {

@@ -86,6 +86,8 @@ static int thread(struct imap_session *s, struct run *run)
 				     : threads_ordered(&run->threads, &e);
 	if (rc == 0)
 		rc = tell(s, &run->threads, &e);
+	if (rc > 0)
+		return 0;
 	return rc < 0 ? imap_answer_err(s, &e) : imap_find_answer(s, &run->f, "threaded");
 }
 
@@ -97,7 +99,7 @@ int imap_cmd_thread(struct imap_session *s, struct imap_args *a)
 	if (!run)
 		return imap_answer(s, IMAP_NO, "[UNAVAILABLE] no memory");
 	run->by_uid = s->by_uid;
-	run->f = (struct find){.needs = IMAP_NEED_DIGEST, .hit = hit, .arg = run};
+	run->f = (struct find){.needs = IMAP_NEED_DIGEST, .hit = hit, .arg = run, .at_once = true};
 	if (!take_algorithm(a, &run->references) || !imap_take_search_program(a, &run->f.q) ||
 		!imap_find_allowed(s, a, &run->f.q))
 		rc = imap_find_refuse(s, a, &run->f.q);

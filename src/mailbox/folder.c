@@ -371,6 +371,25 @@ static int make_parents(struct account_tx *a, const struct folder_path *p, uint3
 	return 0;
 }
 
+/* Adds the ids of a mailbox's children to the n that are in `ids`, which holds LIMIT_MAILBOXES. */
+static int add_children(struct account_tx *a, uint32_t id, uint32_t *ids, size_t *n, err *e)
+{
+	struct key_name prefix;
+	struct store_scan sc;
+	slice k, v;
+	key_name(&prefix, a->id, id, (slice){0});
+	if (store_tx_scan(a->tx, KEY_SLICE(prefix), &sc, e) < 0)
+		return -1;
+	int rc = store_scan_seek(&sc, KEY_SLICE(prefix), &k, &v, e);
+	for (; rc == 1 && *n < LIMIT_MAILBOXES; rc = store_scan_next(&sc, &k, &v, e))
+		if (row_id_get(v, &ids[(*n)++], e) < 0) {
+			rc = -1;
+			break;
+		}
+	store_scan_close(&sc);
+	return rc < 0 ? -1 : 0;
+}
+
 /* Levels below a mailbox, 0 when it has no children; stops counting at `max`. */
 static int height(struct account_tx *a, uint32_t id, unsigned max, unsigned *ret, err *e)
 {
@@ -383,23 +402,9 @@ static int height(struct account_tx *a, uint32_t id, unsigned max, unsigned *ret
 	level[0] = id;
 	for (; h < max; h++) {
 		size_t m = 0;
-		for (size_t i = 0; i < n; i++) {
-			struct key_name prefix;
-			struct store_scan sc;
-			slice k, v;
-			key_name(&prefix, a->id, level[i], (slice){0});
-			if (store_tx_scan(a->tx, KEY_SLICE(prefix), &sc, e) < 0)
+		for (size_t i = 0; i < n; i++)
+			if (add_children(a, level[i], below, &m, e) < 0)
 				return -1;
-			int rc = store_scan_seek(&sc, KEY_SLICE(prefix), &k, &v, e);
-			for (; rc == 1 && m < LIMIT_MAILBOXES; rc = store_scan_next(&sc, &k, &v, e))
-				if (row_id_get(v, &below[m++], e) < 0) {
-					rc = -1;
-					break;
-				}
-			store_scan_close(&sc);
-			if (rc < 0)
-				return -1;
-		}
 		if (m == 0)
 			break;
 		uint32_t *t = level;
@@ -411,13 +416,79 @@ static int height(struct account_tx *a, uint32_t id, unsigned max, unsigned *ret
 	return 0;
 }
 
-/* The name of a subscription alone: no mailbox, no children. 1, 0, -1. */
+/* The name of a subscription, or a level above such names: no mailbox is there or below. 1, 0, -1. */
 static int is_only_subscribed(const struct mailbox_tx *m, err *e)
 {
 	if (!m->row.noselect)
 		return 0;
-	int children = folder_has_children(view_tx(m->a->tx), m->a->id, m->row.id, e);
-	return children < 0 ? -1 : !children;
+	int mailboxes = folder_has_mailboxes(view_tx(m->a->tx), m->a->id, m->row.id, e);
+	return mailboxes < 0 ? -1 : !mailboxes;
+}
+
+struct merge {
+	uint32_t from, to;
+};
+
+/* A child of a name that goes away lives on below `parent`. *ret_twin: the one of its name there, 0: none. */
+static int adopt(struct account_tx *a, uint32_t child, uint32_t parent, uint32_t *ret_twin, err *e)
+{
+	struct mailbox_tx *c = NULL, *twin = NULL;
+	struct key_name k;
+	slice v;
+	*ret_twin = 0;
+	if (mailbox_tx_open(a, child, true, &c, e) < 0)
+		return -1;
+	key_name(&k, a->id, parent, c->row.name);
+	int rc = store_tx_get(a->tx, KEY_SLICE(k), &v, e);
+	if (rc < 0)
+		return -1;
+	if (rc == 0) {
+		if (del_name(c, e) < 0)
+			return -1;
+		c->row.parent = parent;
+		c->dirty = true;
+		return put_name(a, parent, c->row.name, child, e) < 0 ? -1 : mailbox_tx_close(c, e);
+	}
+	if (row_id_get(v, ret_twin, e) < 0 || mailbox_tx_open(a, *ret_twin, true, &twin, e) < 0)
+		return -1;
+	if (!c->row.subscribed || twin->row.subscribed)
+		return 0;
+	twin->row.subscribed = true;
+	twin->dirty = true;
+	if (mailbox_tx_close(twin, e) < 0)
+		return -1;
+	return account_tx_settings(a, *ret_twin, CHANGE_SUBSCRIBED, e);
+}
+
+/* A name that stands for subscriptions only becomes the mailbox m's: those below stay where they are. */
+static int take_over(struct mailbox_tx *m, struct mailbox_tx *there, err *e)
+{
+	struct account_tx *a = m->a;
+	struct merge *todo = arena_new_n(store_tx_scratch(a->tx), struct merge, LIMIT_MAILBOXES);
+	uint32_t *children = arena_new_n(store_tx_scratch(a->tx), uint32_t, LIMIT_MAILBOXES);
+	size_t n = 0;
+	if (!todo || !children)
+		return err_set(e, ERR_TEMP, "out of memory in an intent");
+	m->row.subscribed |= there->row.subscribed;
+	todo[n++] = (struct merge){.from = there->row.id, .to = m->row.id};
+	for (size_t i = 0; i < n; i++) {
+		size_t kids = 0;
+		uint32_t twin;
+		if (add_children(a, todo[i].from, children, &kids, e) < 0)
+			return -1;
+		for (size_t j = 0; j < kids; j++) {
+			if (adopt(a, children[j], todo[i].to, &twin, e) < 0)
+				return -1;
+			if (twin && n < LIMIT_MAILBOXES)
+				todo[n++] = (struct merge){.from = children[j], .to = twin};
+		}
+	}
+	while (n-- > 0) { /* from below: the path of each is still known */
+		struct mailbox_tx *gone = NULL;
+		if (mailbox_tx_open(a, todo[n].from, true, &gone, e) < 0 || remove_row(gone, e) < 0)
+			return -1;
+	}
+	return 0;
 }
 
 /* Makes room for the new name of m: only a subscription, which m then has, may stand there. */
@@ -434,8 +505,7 @@ static int free_name(struct mailbox_tx *m, const struct folder_path *to, err *e)
 	rc = is_only_subscribed(there, e);
 	if (rc == 0)
 		return err_set(e, ERR_EXISTS, "a mailbox of that name exists");
-	m->row.subscribed |= there->row.subscribed;
-	return rc < 0 ? -1 : remove_row(there, e);
+	return rc < 0 ? -1 : take_over(m, there, e);
 }
 
 static int rename_run(struct store_tx *tx, void *arg, err *e)

@@ -130,8 +130,10 @@ PARKS int mailbox_create(struct store *s, uint32_t account, uint32_t by, slice p
 PARKS int mailbox_delete(struct store *s, uint32_t account, uint32_t by, slice path, err *e);
 /*
  * Children go with it, ids and UIDVALIDITY stay. INBOX: its messages move to the new mailbox, INBOX stays
- * (RFC 9051 6.3.6). Missing parents of `to` are made. ERR_EXISTS, ERR_SYNTAX, ERR_DENIED (into its own
- * child). `by` needs RIGHT_REMOVE, and RIGHT_CREATE in the new nearest parent; INBOX is its owner's.
+ * (RFC 9051 6.3.6). Missing parents of `to` are made. Where `to` is a mere subscription, or a level above
+ * such (mailbox_item.absent), the mailbox takes it over, and what is subscribed below stays. ERR_EXISTS,
+ * ERR_SYNTAX, ERR_DENIED (into its own child). `by` needs RIGHT_REMOVE, and RIGHT_CREATE in the new nearest
+ * parent; INBOX is its owner's.
  */
 PARKS int mailbox_rename(struct store *s, uint32_t account, uint32_t by, slice from, slice to, err *e);
 PARKS int mailbox_subscribe(struct store *s, uint32_t account, slice path, bool on, err *e);

@@ -11,6 +11,12 @@
 		if ((call) < 0)                                                                              \
 			fail_msg("%s: %s", #call, e_.text);                                                  \
 	} while (0)
+#define FAILS(call, kind_)                                                                                   \
+	do {                                                                                                 \
+		err e_ = {0}, *e = &e_;                                                                      \
+		assert_int_equal((call), -1);                                                                \
+		assert_int_equal(e_.kind, (kind_));                                                          \
+	} while (0)
 
 static uint64_t modseq_now(struct fixture *f, uint32_t account)
 {
@@ -135,6 +141,52 @@ static void one_of_the_list(struct fixture *f)
 	same_as_list(f, a, 11);
 }
 
+static void is_subscribed(struct fixture *f, uint32_t account, const char *path, bool absent)
+{
+	struct store_snap s = {0};
+	struct mailbox_row row;
+	struct mailbox_item item;
+	err e = {0};
+
+	assert_true(read_path(f, account, path, &row));
+	assert_true(row.subscribed);
+	assert_int_equal(store_snap_begin(f->store, &s, &e), 0);
+	assert_int_equal(mailbox_item_get(&s, account, row.id, f->arena, &item, &e), 1);
+	assert_int_equal(item.absent, absent);
+	store_snap_end(&s);
+}
+
+/* What LIST does not show is in nobody's way: names of subscriptions, and levels above them. */
+static void rename_onto_subscriptions(struct fixture *f)
+{
+	static const char *const gone[] = {"A", "A/B", "A/B/C", "A/B/D"};
+	uint32_t a = make_account(f, "alice", "example.test"), id;
+	struct mailbox_row row;
+
+	for (size_t i = 0; i < COUNT_OF(gone); i++)
+		make_mailbox(f, a, gone[i]);
+	WORKS(mailbox_subscribe(f->store, a, S("A/B/C"), true, e));
+	WORKS(mailbox_subscribe(f->store, a, S("A/B/D"), true, e));
+	for (size_t i = COUNT_OF(gone); i-- > 0;)
+		WORKS(mailbox_delete(f->store, a, 0, slice_of(gone[i]), e));
+	/* Both have a level B, one of them a mailbox D below it. */
+	id = make_mailbox(f, a, "Work");
+	make_mailbox(f, a, "Work/B/D");
+	FAILS(mailbox_rename(f->store, a, 0, S("A"), S("Other"), e), ERR_MISSING);
+	FAILS(mailbox_rename(f->store, a, 0, S("Work"), S("Work/B/D/x"), e), ERR_DENIED);
+	WORKS(mailbox_rename(f->store, a, 0, S("Work"), S("A"), e));
+	assert_false(read_path(f, a, "Work", &row));
+	assert_true(read_path(f, a, "A", &row) && row.id == id && !row.noselect);
+	is_subscribed(f, a, "A/B/C", true);
+	is_subscribed(f, a, "A/B/D", false);
+	same_as_list(f, a, 10); /* the six of every account, and A, B, C, D once each */
+	/* The names go with the last subscription, and the numbers agree: the mailbox can be made anew. */
+	WORKS(mailbox_subscribe(f->store, a, S("A/B/C"), false, e));
+	assert_false(read_path(f, a, "A/B/C", &row));
+	make_mailbox(f, a, "A/B/C");
+	same_as_list(f, a, 10);
+}
+
 #define EACH(name)                                                                                           \
 	static void name##_test(void **state)                                                                \
 	{                                                                                                    \
@@ -144,6 +196,7 @@ static void one_of_the_list(struct fixture *f)
 EACH(paths_given_up)
 EACH(settings)
 EACH(one_of_the_list)
+EACH(rename_onto_subscriptions)
 
 int main(void)
 {
@@ -151,6 +204,7 @@ int main(void)
 		cmocka_unit_test(paths_given_up_test),
 		cmocka_unit_test(settings_test),
 		cmocka_unit_test(one_of_the_list_test),
+		cmocka_unit_test(rename_onto_subscriptions_test),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -215,7 +215,6 @@ imap.once("ready", async () => {
 		got.changed = (await call("search", [["MODSEQ", 1]])).length;
 		await call("closeBox", true);
 		await call("renameBox", o.folder, o.folder + " 2");
-		await call("unsubscribeBox", o.folder + " 2");
 		await call("delBox", o.folder + " 2");
 		imap.once("end", () => console.log(JSON.stringify(got)));
 		imap.end();

@@ -144,6 +144,7 @@
 #define LIMIT_IMAP_PROGRESS_MS 10000 /* a command that takes longer says so (RFC 9585 4) */
 #define LIMIT_IMAP_APPEND_MEMORY                                                                             \
 	8388608 /* messages of one MULTIAPPEND that wait in memory; those behind wait in spool files */
+#define LIMIT_IMAP_LIST 33554432 /* a list of LIMIT_MAILBOXES and LIMIT_SHARED names */
 #define LIMIT_IMAP_NAME 4096 /* bytes of a mailbox name or pattern on the wire; the store takes less */
 
 /* smtp */

@@ -319,8 +319,10 @@ static int save(struct imap_append *ap)
 	struct append_message *list = arena_new_n(s->arena, struct append_message, ap->n);
 	struct append append = {.account = ap->place.account,
 		.mailbox = ap->mailbox,
+		.by = s->account,
 		.messages = list,
 		.n = ap->n,
+		.replaces_account = ap->replaces ? s->box.account : 0,
 		.replaces_mailbox = ap->replaces ? s->box.mailbox : 0,
 		.replaces_uid = ap->replaces};
 	err e = {0};
@@ -362,7 +364,7 @@ static int gather(struct imap_append *ap)
 	ap->messages = arena_new_n(s->arena, struct imap_message, LIMIT_APPEND_MESSAGES);
 	if (!ap->messages)
 		return refuse(ap, "[LIMIT] the command is too large");
-	int rc = imap_place_id(s, &ap->place, &ap->mailbox, &e);
+	int rc = imap_place_id(s, &ap->place, RIGHT_INSERT, &ap->mailbox, &e);
 	if (rc < 0) {
 		rc = imap_answer_err(s, &e);
 		return rc < 0 ? rc : 1;

@@ -8,6 +8,9 @@
 #define UNSEEN_STEP  8192 /* entries looked at for UNSEEN before others have their turn */
 #define UNSEEN_STEPS 32   /* it is optional: no more of them */
 
+/* Without any of these SELECT says READ-ONLY (RFC 4314 5.2): all flags are shared by who uses the mailbox. */
+#define RIGHTS_READ_WRITE (RIGHT_INSERT | RIGHT_EXPUNGE | RIGHT_SEEN | RIGHT_WRITE | RIGHT_DELETE)
+
 static void changed(struct watch *w, uint32_t mailbox, uint64_t modseq)
 {
 	struct imap_session *s = (void *)((char *)w - offsetof(struct imap_session, watch));
@@ -28,6 +31,11 @@ static int fill(struct imap_session *s, struct store_snap *snap, bool *ret_unsee
 		return rc;
 	if (row.noselect)
 		return 0;
+	if (mailbox_rights(snap, s->box.account, row.id, s->account, &s->box.rights, e) < 0)
+		return -1;
+	if (!(s->box.rights & RIGHT_READ))
+		return 0;
+	s->box.readonly |= !(s->box.rights & RIGHTS_READ_WRITE);
 	if (change_state(snap, s->box.account, &floor, &s->box.modseq, e) < 0)
 		return -1;
 	imap_view_begin(s, &row);
@@ -165,6 +173,22 @@ void imap_box_keywords(struct imap_session *s, const struct mailbox_row *row)
 	}
 }
 
+/* What the owner permits now: other flags than the client was told, or not to read any more. 1, 0, -1. */
+static int judge(struct imap_session *s, struct store_snap *snap, const struct mailbox_row *row, err *e)
+{
+	unsigned rights;
+
+	if (mailbox_rights(snap, s->box.account, s->box.mailbox, s->account, &rights, e) < 0)
+		return -1;
+	bool changed_flags = rights_flags(rights) != rights_flags(s->box.rights);
+	s->box.rights = rights;
+	if (!(rights & RIGHT_READ))
+		return 0;
+	if (changed_flags && s->box.keywords != IMAP_KEYWORDS_UNTOLD)
+		imap_write_flag_lists(s, row);
+	return 1;
+}
+
 int imap_box_row(struct imap_session *s, struct store_snap *snap, struct mailbox_row *ret, err *e)
 {
 	struct mailbox_row row;
@@ -175,7 +199,7 @@ int imap_box_row(struct imap_session *s, struct store_snap *snap, struct mailbox
 	if (row.uidvalidity != s->box.uidvalidity)
 		return 0;
 	*ret = row;
-	return 1;
+	return s->box.account == s->account ? 1 : judge(s, snap, &row, e);
 }
 
 /*

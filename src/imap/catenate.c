@@ -80,7 +80,7 @@ static int find_in(
 	if (u->mailbox.p) {
 		const struct imap_place place = imap_place_of(s, u->mailbox);
 
-		rc = imap_place_find(s, snap, &place, &row, e);
+		rc = imap_place_find(s, snap, &place, RIGHT_READ, &row, e);
 	} else
 		rc = s->box.open ? imap_box_row(s, snap, &row, e) : 0;
 	if (rc <= 0 || row.noselect || (u->uidvalidity && u->uidvalidity != row.uidvalidity))

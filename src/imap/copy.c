@@ -82,10 +82,11 @@ static int copy_or_move(struct imap_session *s, struct imap_args *a, bool move)
 	if (!take_copy(s, a, &args))
 		return imap_bad_args(s, a);
 	struct copy c = {.account = s->box.account,
+		.by = s->account,
 		.mailbox = s->box.mailbox,
 		.to_account = args.place.account,
 		.uids = &uids};
-	int rc = imap_place_id(s, &args.place, &c.to_mailbox, &e);
+	int rc = imap_place_id(s, &args.place, RIGHT_INSERT, &c.to_mailbox, &e);
 	if (rc < 0)
 		return imap_answer_err(s, &e);
 	if (rc == 0)
@@ -126,7 +127,7 @@ int imap_cmd_move(struct imap_session *s, struct imap_args *a)
 static int expunge(struct imap_session *s, const struct uidset *uids)
 {
 	struct expunge x = {
-		.account = s->box.account, .mailbox = s->box.mailbox, .uids = uids, .only_deleted = true};
+		.account = s->box.account, .mailbox = s->box.mailbox, .by = s->account, .uids = uids, .only_deleted = true};
 	err e = {0};
 	int rc = mailbox_expunge(s->store, &x, &e);
 

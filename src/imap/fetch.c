@@ -136,10 +136,11 @@ static int set_seen(struct imap_session *s, const struct uidset *uids, err *e)
 {
 	struct uidset unseen = {0};
 	struct imap_walk w = {.s = s, .uids = uids, .now = collect_unseen, .arg = &unseen};
-	int rc = imap_walk_run(&w, e);
+	int rc = s->box.rights & RIGHT_SEEN ? imap_walk_run(&w, e) : 0; /* else none is set: RFC 4314 4 */
 
 	if (rc == 0 && uidset_count(&unseen) > 0) {
 		struct store_flags a = {.account = s->box.account,
+			.by = s->account,
 			.mailbox = s->box.mailbox,
 			.uids = &unseen,
 			.op = FLAGS_ADD,
@@ -147,6 +148,8 @@ static int set_seen(struct imap_session *s, const struct uidset *uids, err *e)
 			.unchangedsince = UINT64_MAX};
 
 		rc = mailbox_store_flags(s->store, &a, e);
+		if (rc < 0 && e->kind == ERR_NOPERM)
+			rc = 0; /* taken away just now */
 		imap_quiet_set(s, &a);
 	}
 	uidset_free(&unseen);

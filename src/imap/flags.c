@@ -155,6 +155,7 @@ int imap_cmd_store(struct imap_session *s, struct imap_args *a)
 		return imap_answer(s, IMAP_NO, "[LIMIT] no memory");
 	}
 	struct store_flags change = {.account = s->box.account,
+		.by = s->account,
 		.mailbox = s->box.mailbox,
 		.uids = &uids,
 		.op = args.op,

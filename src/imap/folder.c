@@ -7,8 +7,10 @@
 #include "imap/quota.h"
 #include "imap/session_int.h"
 
-static int no_such_name(struct imap_session *s)
+static int no_such_name(struct imap_session *s, const struct imap_place *place)
 {
+	if (place->others) /* the same whether there is such an account or not */
+		return imap_answer(s, IMAP_NO, "[NONEXISTENT] there is no such mailbox");
 	return imap_answer(s, IMAP_NO, "[CANNOT] that is not a name for a mailbox");
 }
 
@@ -25,7 +27,7 @@ static uint32_t own_begin(struct imap_session *s, const struct imap_place *place
 
 	if (!imap_notify_listens(s))
 		return 0;
-	if (imap_place_id(s, place, &id, &e) < 0)
+	if (imap_place_id(s, place, 0, &id, &e) < 0)
 		id = 0;
 	imap_notify_own_begin(s, place->account);
 	return id;
@@ -75,8 +77,12 @@ int imap_cmd_create(struct imap_session *s, struct imap_args *a)
 		return imap_bad_args(s, a);
 	if (!imap_take_end(a))
 		return imap_bad_args(s, a);
+	if (place.others && !place.account)
+		return imap_answer(s, IMAP_NO, "[NOPERM] you may not make mailboxes there");
 	if (!place.account)
-		return no_such_name(s);
+		return no_such_name(s, &place);
+	if (use != USE_NONE && place.account != s->account)
+		return imap_answer(s, IMAP_NO, "[USEATTR] special uses are the owner's");
 	if (unknown_use)
 		return imap_answer(
 			s, IMAP_NO, "[USEATTR] a mailbox has one special use, of those of RFC 6154");
@@ -100,7 +106,7 @@ int imap_cmd_delete(struct imap_session *s, struct imap_args *a)
 	if (!imap_take_sp(a) || !imap_take_mailbox(s, a, &place) || !imap_take_end(a))
 		return imap_bad_args(s, a);
 	if (!place.account)
-		return no_such_name(s);
+		return no_such_name(s, &place);
 	uint32_t id = own_begin(s, &place);
 	int rc = mailbox_delete(s->store, place.account, s->account, place.path, &e);
 	imap_notify_own_end(s, id);
@@ -115,8 +121,10 @@ int imap_cmd_rename(struct imap_session *s, struct imap_args *a)
 	if (!imap_take_sp(a) || !imap_take_mailbox(s, a, &from) || !imap_take_sp(a) ||
 		!imap_take_mailbox(s, a, &to) || !imap_take_end(a))
 		return imap_bad_args(s, a);
+	if ((from.others || to.others) && from.account != to.account)
+		return imap_answer(s, IMAP_NO, "[CANNOT] a mailbox stays with its owner");
 	if (!from.account || !to.account)
-		return no_such_name(s);
+		return no_such_name(s, from.account ? &to : &from);
 	uint32_t id = own_begin(s, &from);
 	int rc = mailbox_rename(s->store, from.account, s->account, from.path, to.path, &e);
 	imap_notify_own_end(s, id);
@@ -130,10 +138,14 @@ static int subscribe(struct imap_session *s, struct imap_args *a, bool on)
 
 	if (!imap_take_sp(a) || !imap_take_mailbox(s, a, &place) || !imap_take_end(a))
 		return imap_bad_args(s, a);
+	if (place.others && !place.account && !on)
+		return imap_answer(s, IMAP_OK, "unsubscribed"); /* its owner is gone, and it with him */
 	if (!place.account)
-		return no_such_name(s);
+		return no_such_name(s, &place);
 	uint32_t id = own_begin(s, &place);
-	int rc = mailbox_subscribe(s->store, place.account, place.path, on, &e);
+	int rc = place.account == s->account
+			 ? mailbox_subscribe(s->store, place.account, place.path, on, &e)
+			 : mailbox_follow_set(s->store, s->account, place.account, place.path, on, &e);
 	imap_notify_own_end(s, id);
 	if (rc < 0 && !on && e.kind == ERR_MISSING)
 		rc = 0; /* what is not there is not subscribed either */
@@ -272,7 +284,7 @@ int imap_cmd_status(struct imap_session *s, struct imap_args *a)
 		return imap_bad_args(s, a);
 	int rc = store_snap_begin(s->store, &snap, &e);
 	if (rc == 0)
-		rc = imap_place_find(s, &snap, &place, &row, &e);
+		rc = imap_place_find(s, &snap, &place, RIGHT_READ, &row, &e);
 	store_snap_end(&snap);
 	if (rc > 0 && !row.noselect)
 		imap_write_status(s, place.name, &row, items);

@@ -1,6 +1,7 @@
 /* LIST with its extensions (RFC 9051 6.3.9, RFC 5258, 5819, 6154) and LSUB (RFC 3501 6.3.9). */
 #include "imap/metadata.h"
 #include "imap/name.h"
+#include "imap/others.h"
 #include "imap/session_int.h"
 #include "limits.h"
 
@@ -14,6 +15,7 @@ enum list_option {
 	RETURN_SPECIAL = 64,  /* always returned */
 	RETURN_STATUS = 128,
 	RETURN_METADATA = 256,
+	RETURN_MYRIGHTS = 512,
 };
 
 struct list {
@@ -45,6 +47,7 @@ static const struct option {
 	  {SLICE_INIT("SPECIAL-USE"), RETURN_SPECIAL},
 	  {SLICE_INIT("STATUS"), RETURN_STATUS},
 	  {SLICE_INIT("METADATA"), RETURN_METADATA},
+	  {SLICE_INIT("MYRIGHTS"), RETURN_MYRIGHTS},
 };
 
 /* ---- arguments ---- */
@@ -225,9 +228,13 @@ static int write_more(struct imap_session *s, struct list *l, const struct mailb
 {
 	if ((l->options & RETURN_STATUS) && !item->row.noselect)
 		imap_write_status(s, item->path, &item->row, l->status);
-	if (!(l->options & RETURN_METADATA) || item->absent)
+	if ((l->options & RETURN_MYRIGHTS) && !item->row.noselect) /* RFC 8440 */
+		imap_write_myrights(
+			s, item->path, item->row.account == s->account ? RIGHTS_ALL : item->rights);
+	if (!(l->options & RETURN_METADATA) || item->absent || item->row.id == 0)
 		return 0;
-	return imap_write_metadata(s, item->path, s->account, item->row.id, &l->metadata, &l->longest, e);
+	return imap_write_metadata(
+		s, item->path, item->row.account, item->row.id, &l->metadata, &l->longest, e);
 }
 
 /* A name that a pattern with % hides shows its first ancestor that matches, as \Noselect. */
@@ -269,7 +276,6 @@ static int write_list(struct imap_session *s, struct list *l, err *e)
 static int run(struct imap_session *s, struct imap_args *a, bool lsub)
 {
 	struct list l = {.lsub = lsub, .metadata.max = UINT64_MAX};
-
 	struct store_snap snap = {0};
 	bool probe = false;
 	err e = {0};
@@ -283,12 +289,14 @@ static int run(struct imap_session *s, struct imap_args *a, bool lsub)
 			lsub ? "* LSUB (\\Noselect) \"/\" \"\"\r\n" : "* LIST (\\Noselect) \"/\" \"\"\r\n");
 		return imap_answer(s, IMAP_OK, "the separator");
 	}
-	int rc = store_snap_begin(s->store, &snap, &e);
+	struct arena *names = arena_new(LIMIT_IMAP_LIST);
+	int rc = names ? store_snap_begin(s->store, &snap, &e) : err_set(&e, ERR_TEMP, "no memory");
 	if (rc == 0)
-		rc = mailbox_list(&snap, s->account, s->arena, &l.items, &l.items_n, &e);
+		rc = imap_list_all(s, &snap, names, &l.items, &l.items_n, &e);
 	store_snap_end(&snap);
 	if (rc == 0)
 		rc = write_list(s, &l, &e);
+	arena_free(names);
 	if (rc < 0)
 		return imap_answer_err(s, &e);
 	if (l.longest > 0)

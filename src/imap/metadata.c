@@ -335,7 +335,7 @@ static int find(struct imap_session *s, const struct imap_place *place, uint32_t
 
 	if (store_snap_begin(s->store, &snap, e) < 0)
 		return -1;
-	int rc = imap_place_find(s, &snap, place, &row, e);
+	int rc = imap_place_find(s, &snap, place, RIGHT_LOOKUP | RIGHT_READ, &row, e);
 	if (rc > 0) {
 		*ret = row.id;
 		if (row.noselect) /* a name that stands for children counts, a mere subscription does not */

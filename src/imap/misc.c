@@ -105,8 +105,8 @@ int imap_cmd_namespace(struct imap_session *s, struct imap_args *a)
 {
 	if (!imap_take_end(a))
 		return imap_bad_args(s, a);
-	buf_addz(&s->out, "* NAMESPACE ((\"\" \"/\")) NIL NIL\r\n");
-	return imap_answer(s, IMAP_OK, "one namespace");
+	buf_addz(&s->out, "* NAMESPACE ((\"\" \"/\")) ((\"" MAILBOX_OTHERS "/\" \"/\")) NIL\r\n");
+	return imap_answer(s, IMAP_OK, "yours, and those of others");
 }
 
 /* ---- SELECT, EXAMINE, CLOSE, UNSELECT ---- */
@@ -121,8 +121,10 @@ void imap_write_flag_lists(struct imap_session *s, const struct mailbox_row *row
 	imap_write_flags(out, MAILBOX_FLAGS_ALL, all, row);
 	buf_addz(out, ")\r\n* OK [PERMANENTFLAGS (");
 	if (!s->box.readonly) {
-		imap_write_flags(out, MAILBOX_FLAGS_ALL, all, row);
-		if (count < MAILBOX_KEYWORDS_MAX)
+		bool keywords = s->box.rights & RIGHT_WRITE;
+
+		imap_write_flags(out, rights_flags(s->box.rights), keywords ? all : 0, row);
+		if (keywords && count < MAILBOX_KEYWORDS_MAX)
 			buf_addz(out, " \\*");
 	}
 	buf_addz(out, ")] these are kept\r\n");
@@ -185,7 +187,7 @@ static int select_mailbox(struct imap_session *s, struct imap_args *a, bool read
 	uidset_free(&s->saved);
 	if (params.condstore || params.qresync) /* nothing is open: SELECT's own answer says HIGHESTMODSEQ */
 		imap_condstore_enable(s);
-	int rc = imap_place_id(s, &place, &id, &e);
+	int rc = imap_place_id(s, &place, RIGHT_READ, &id, &e);
 	if (rc > 0)
 		rc = imap_box_open(s, place.account, id, readonly, &first_unseen, &e);
 	if (rc > 0 && (rc = store_snap_begin(s->store, &snap, &e)) == 0) {
@@ -198,7 +200,7 @@ static int select_mailbox(struct imap_session *s, struct imap_args *a, bool read
 		rc = -1;
 	if (rc > 0)
 		return imap_answer(
-			s, IMAP_OK, readonly ? "[READ-ONLY] open for reading" : "[READ-WRITE] open");
+			s, IMAP_OK, s->box.readonly ? "[READ-ONLY] open for reading" : "[READ-WRITE] open");
 	imap_box_close(s);
 	return rc < 0 ? imap_answer_err(s, &e)
 		      : imap_answer(s, IMAP_NO, "[NONEXISTENT] there is no such mailbox");
@@ -231,13 +233,13 @@ int imap_cmd_close(struct imap_session *s, struct imap_args *a)
 		return imap_bad_args(s, a);
 	if (!s->box.readonly) {
 		struct expunge x = {
-			.account = s->box.account, .mailbox = s->box.mailbox, .only_deleted = true};
+			.account = s->box.account, .mailbox = s->box.mailbox, .by = s->account, .only_deleted = true};
 
 		rc = mailbox_expunge(s->store, &x, &e);
 		uidset_free(&x.ret_expunged);
 	}
 	imap_box_close(s);
-	if (rc < 0 && e.kind != ERR_MISSING)
+	if (rc < 0 && e.kind != ERR_MISSING && e.kind != ERR_NOPERM)
 		return imap_answer_err(s, &e);
 	return imap_answer(s, IMAP_OK, "closed");
 }

@@ -4,6 +4,7 @@
  */
 #include "imap/condstore.h"
 #include "imap/find.h"
+#include "imap/others.h"
 #include "limits.h"
 #include <stdlib.h>
 
@@ -140,10 +141,10 @@ static bool wanted(const struct imap_session *s, const struct sources *ss, const
 			     m->row.uidvalidity == s->box.uidvalidity;
 			break;
 		case INBOXES:
-			is = m->row.id == MAILBOX_INBOX;
+			is = m->row.account == s->account && m->row.id == MAILBOX_INBOX;
 			break;
 		case PERSONAL:
-			is = true;
+			is = m->row.account == s->account;
 			break;
 		case SUBSCRIBED:
 			is = m->row.subscribed;
@@ -174,6 +175,10 @@ static int open_box(struct imap_session *s, const struct mailbox_item *m, struct
 		return -1;
 	int rc = mailbox_get(&snap, m->row.account, m->row.id, &row, e);
 	if (rc > 0 && row.uidvalidity != m->row.uidvalidity)
+		rc = 0;
+	if (rc > 0 && mailbox_rights(&snap, m->row.account, m->row.id, s->account, &ret->rights, e) < 0)
+		rc = -1;
+	if (rc > 0 && !(ret->rights & RIGHT_READ))
 		rc = 0;
 	if (rc > 0 && mailbox_uids(&snap, m->row.account, m->row.id, 0, &ret->uids, e) < 0)
 		rc = -1;
@@ -208,15 +213,17 @@ static int search_all(struct imap_session *s, const struct sources *ss, const st
 	struct mailbox_item *items = NULL;
 	size_t n = 0;
 	err e = {0};
-	int rc = store_snap_begin(s->store, &snap, &e);
+	struct arena *names = arena_new(LIMIT_IMAP_LIST);
+	int rc = names ? store_snap_begin(s->store, &snap, &e) : err_set(&e, ERR_TEMP, "no memory");
 
 	if (rc == 0)
-		rc = mailbox_list(&snap, s->account, s->arena, &items, &n, &e);
+		rc = imap_list_all(s, &snap, names, &items, &n, &e);
 	store_snap_end(&snap);
 	for (size_t i = 0; rc == 0 && i < n; i++) {
 		if (wanted(s, ss, &items[i]))
 			rc = search_one(s, q, &items[i], &done.damaged, &e);
 	}
+	arena_free(names);
 	return rc < 0 ? imap_answer_err(s, &e) : imap_find_answer(s, &done, "searched");
 }
 

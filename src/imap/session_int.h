@@ -7,6 +7,7 @@
 #include "imap/write.h"
 #include "mail/digest.h"
 #include "mail/summary.h"
+#include "mailbox/rights.h"
 #include "mailbox/write.h"
 
 /* ---- the session ---- */
@@ -24,6 +25,7 @@ struct imap_box {                       /* the selected mailbox as the client kn
 	uint64_t told;      /* the same without what waits in `gone`: a client may come back with it */
 	bool waited;        /* so the client heard of an older one */
 	unsigned keywords;  /* names of the table the client was told */
+	unsigned rights;    /* enum mailbox_right, as last seen: of the owner, all */
 };
 
 /* Flag changes that the client made itself and knows of: not told again. */
@@ -93,7 +95,8 @@ imap_run imap_cmd_capability, imap_cmd_noop, imap_cmd_logout, imap_cmd_id, imap_
 	imap_cmd_subscribe, imap_cmd_unsubscribe, imap_cmd_status, imap_cmd_append, imap_cmd_replace,
 	imap_cmd_getquota, imap_cmd_getquotaroot, imap_cmd_setquota, imap_cmd_fetch, imap_cmd_store,
 	imap_cmd_search, imap_cmd_copy, imap_cmd_move, imap_cmd_expunge, imap_cmd_uid_expunge, imap_cmd_sort,
-	imap_cmd_thread, imap_cmd_esearch, imap_cmd_getmetadata, imap_cmd_setmetadata, imap_cmd_notify;
+	imap_cmd_thread, imap_cmd_esearch, imap_cmd_getmetadata, imap_cmd_setmetadata, imap_cmd_setacl,
+	imap_cmd_deleteacl, imap_cmd_getacl, imap_cmd_listrights, imap_cmd_myrights, imap_cmd_notify;
 
 /* ---- answers ---- */
 
@@ -120,9 +123,10 @@ PARKS int imap_send(struct imap_session *s);
  * path; what is shown to the client has the name.
  */
 struct imap_place {
-	uint32_t account; /* 0: the name can be none: it is too long, bad modified UTF-7, ... */
-	slice path;       /* in that account, UTF-8, "INBOX" in this case */
-	slice name;       /* as clients know it, UTF-8 */
+	uint32_t account; /* 0: the name can be none: it is too long, bad modified UTF-7, nobody's, ... */
+	bool others; /* in the namespace of the other accounts, whether there is such an account or not */
+	slice path;  /* in that account, UTF-8, "INBOX" in this case */
+	slice name;  /* as clients know it, UTF-8 */
 };
 /*
  * A mailbox name argument. False: *a has the reason. A name that can be none is no syntax error: it leads
@@ -131,11 +135,15 @@ struct imap_place {
 bool imap_take_mailbox(struct imap_session *s, struct imap_args *a, struct imap_place *ret);
 /* The same for a name that is UTF-8 already. */
 struct imap_place imap_place_of(struct imap_session *s, slice name);
-/* The mailbox there, one that is \Noselect too. 1, 0 there is none, -1. */
+/*
+ * The mailbox there, one that is \Noselect too. 1; 0 there is none, or none that the session may know of; -1,
+ * ERR_NOPERM: it lacks one of the rights `need`.
+ */
 int imap_place_find(struct imap_session *s, struct store_snap *snap, const struct imap_place *place,
-	struct mailbox_row *ret, err *e);
+	unsigned need, struct mailbox_row *ret, err *e);
 /* The id of a mailbox that can hold messages, on a snapshot of its own. 1, 0, -1. */
-int imap_place_id(struct imap_session *s, const struct imap_place *place, uint32_t *ret_id, err *e);
+int imap_place_id(
+	struct imap_session *s, const struct imap_place *place, unsigned need, uint32_t *ret_id, err *e);
 
 /* A flag list "(\Seen $x)" or, bare, without parentheses. Keywords go into the arena. */
 struct imap_flags {
@@ -176,8 +184,8 @@ void imap_box_keywords(struct imap_session *s, const struct mailbox_row *row);
 PARKS int imap_box_open(struct imap_session *s, uint32_t account, uint32_t mailbox, bool readonly,
 	uint32_t *ret_first_unseen, err *e);
 void imap_box_close(struct imap_session *s);
-/* Its row. 0: it was deleted; one of the same name and id that was made since, with another UIDVALIDITY, is
- * not it. */
+/* Its row. 0: it was deleted, or the session may not read it any more; one of the same name and id that was
+ * made since, with another UIDVALIDITY, is not it. */
 int imap_box_row(struct imap_session *s, struct store_snap *snap, struct mailbox_row *ret, err *e);
 /*
  * Brings the view up to date and tells the client; without `expunges` those wait. Where the mailbox was

@@ -88,6 +88,7 @@ struct mailbox_item {
 	uint16_t depth;    /* 0: top level */
 	bool has_children; /* mailboxes, not mere subscriptions */
 	bool absent;       /* no mailbox and no parent of one: a subscription, which outlives its mailbox */
+	unsigned rights;   /* of mailbox_shared: enum mailbox_right of who asked */
 };
 /*
  * All mailboxes, INBOX first, parents before their children, else by name in byte order. Everything is copied

@@ -130,6 +130,7 @@ static int add(struct shared *s, const struct found *f, err *e)
 	struct mailbox_item *item = &s->items[s->n++];
 	item->row = row;
 	item->depth = s->depth;
+	item->rights = rights;
 	item->path = arena_fmt(s->arena, "%.*s%.*s", (int)s->path.n, s->path.p, (int)row.name.n, row.name.p);
 	item->row.name = item->path.p ? slice_skip(item->path, s->path.n) : (slice){0};
 	item->row.keywords = row.keywords.n ? arena_copy(s->arena, row.keywords) : (slice){0};

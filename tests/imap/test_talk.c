@@ -9,7 +9,9 @@
  * expunge PATH UID,
  * @ flag PATH UID FLAGS, @ remove-mailbox PATH, @ create PATH, @ rename PATH PATH, @ subscribe PATH, @
  * unsubscribe PATH, @ keepalive MS, @ notify-rows N, @ metadata PATH NAME
- * VALUE (PATH -: of the account), @ metadata-of ACCOUNT PATH NAME VALUE, @ lmdb.
+ * VALUE (PATH -: of the account), @ metadata-of ACCOUNT PATH NAME VALUE, @ lmdb; @ other PATH RIGHTS (bob
+ * shares that mailbox of his, made with a message in it; nothing more: he takes all back), @ other-gone
+ * (bob's account is removed).
  */
 #include "imap/login.h"
 #include "imap/session.h"
@@ -17,6 +19,7 @@
 #include "mail/summary.h"
 #include "mailbox/account.h"
 #include "mailbox/metadata.h"
+#include "mailbox/rights.h"
 #include "mailbox/write.h"
 #include "scram_world.h"
 #include "talk_runner.h"
@@ -32,7 +35,7 @@ struct world {
 	struct watchers *watchers;
 	struct watch_loop *watch_loop;
 	struct mailbox_codec *codec;
-	uint32_t account;
+	uint32_t account, bob;
 	bool starttls, backend_down;
 	char said_user[256], said_secret[256], said_authzid[256];
 	struct imap_login_config login;
@@ -117,6 +120,34 @@ static void deliver_numbered(struct world *w, slice path)
 		"%u\r\n",
 		n, n % 60, n, n);
 	deliver(w, path, slice_make(text, (size_t)len), 0);
+}
+
+/* Bob's mailbox of that path, made with a message where it is not there, and what Alice may do in it. */
+static enum talk_result other(struct world *w, slice path, slice letters)
+{
+	static const char right[] = "lrswipkxtea"; /* in the order of their bits */
+	struct rights_change c = {.op = RIGHTS_REPLACE};
+	struct mailbox_row row;
+	uint32_t alice;
+	err e = {0};
+
+	open_store(w);
+	alice = w->account;
+	if (!w->bob && account_add(w->store, S("bob"), S("example.test"), NULL, &w->bob, &e) < 0)
+		die("bob", &e);
+	w->account = w->bob; /* what follows is his */
+	(void)mailbox_create(w->store, w->bob, 0, path, USE_NONE, NULL, NULL, NULL);
+	row = find(w, path);
+	if (row.messages == 0)
+		deliver_numbered(w, path);
+	w->account = alice;
+	letters = slice_trim(letters);
+	for (unsigned i = 0; right[i]; i++)
+		c.rights |= slice_find_c(letters, right[i]) >= 0 ? 1u << i : 0;
+	c.account = w->bob;
+	c.mailbox = row.id;
+	c.grantee = alice;
+	return mailbox_rights_change(w->store, &c, &e) < 0 ? TALK_FAILED : TALK_OK;
 }
 
 static uint8_t flags_of(slice text)
@@ -295,6 +326,8 @@ static enum talk_result store_directive(struct world *w, slice word, slice rest)
 		return set_metadata(w, w->account, rest);
 	if (slice_eq(word, S("metadata-of")) && take_number(&rest, &n))
 		return set_metadata(w, n, rest);
+	if (slice_eq(word, S("other-gone")))
+		return account_remove(w->store, w->bob, NULL) < 0 ? TALK_FAILED : TALK_OK;
 	if (!slice_word(&rest, &path))
 		return TALK_UNKNOWN;
 	if (slice_eq(word, S("deliver"))) {
@@ -307,6 +340,8 @@ static enum talk_result store_directive(struct world *w, slice word, slice rest)
 		buf_free(&text);
 		return TALK_OK;
 	}
+	if (slice_eq(word, S("other")))
+		return other(w, path, rest);
 	if (slice_eq(word, S("create")) || slice_eq(word, S("subscribe")) ||
 		slice_eq(word, S("unsubscribe")) || slice_eq(word, S("rename")))
 		return folder_directive(w, word, path, slice_trim(rest));

@@ -340,7 +340,7 @@ def test_status_and_list_status(h):
 
 def test_special_use_and_namespace(h):
     with h.imap() as t:
-        equal(text_of(t.ok("NAMESPACE")[0]), '* NAMESPACE (("" "/")) NIL NIL')
+        equal(text_of(t.ok("NAMESPACE")[0]), '* NAMESPACE (("" "/")) (("Other Users/" "/")) NIL')
         listed = joined(t.ok('LIST "" *'))
         for use in ("Drafts", "Sent", "Trash", "Junk", "Archive"):
             check(re.search(rf"\\{use}.*{use}", listed), use, listed)

@@ -515,7 +515,7 @@ class Grammar:
         elif name == b"QUOTA":
             self.match(rb' "" \(STORAGE [0-9]+ [0-9]+\)', "a quota")
         elif name == b"NAMESPACE":
-            self.want(b' (("" "/")) NIL NIL')
+            self.want(b' (("" "/")) (("Other Users/" "/")) NIL')
         else:
             self.fail("a response that is known")
         return name, value, None

@@ -59,13 +59,13 @@ void imap_write_string(struct buf *out, slice s, bool utf8)
 /* Of every response: straight into the buffer. */
 void imap_write_u64(struct buf *out, uint64_t v)
 {
-	char *p = buf_room(out, 20);
 	size_t n = 1;
 
-	if (!p)
-		return;
 	for (uint64_t left = v; left > 9; left /= 10)
 		n++;
+	char *p = buf_room(out, n);
+	if (!p)
+		return;
 	for (size_t at = n; at > 0; v /= 10)
 		p[--at] = (char)('0' + v % 10);
 	buf_grow(out, n);

@@ -11,7 +11,7 @@ check() { # wanted, words; the last word is the one under the cursor
 		bad=1
 	fi
 }
-check "status" st
+check "status store" st
 check "list show add set remove" account ""
 check "remove" domain rem
 check "--dir --dry-run" mailbox remove --d

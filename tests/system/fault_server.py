@@ -197,7 +197,10 @@ class FaultServer:
             finally:
                 self.tasks.discard(task)
 
-        self.servers.append(await asyncio.start_server(serve, host.ip, port, backlog=512))
+        sock = socket.create_server((host.ip, port), family=socket.AF_INET6 if ":" in host.ip else socket.AF_INET)
+        # A content that is cut off must not fit into the kernel's buffers whole: its sender would be right to doubt.
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
+        self.servers.append(await asyncio.start_server(serve, sock=sock, backlog=512))
 
     def accept(self, message, host):
         with self.lock:

@@ -102,62 +102,100 @@ static ptrdiff_t ifind_hashed(slice hay, slice needle, size_t from)
 	}
 }
 
-/* The first c at or after `from` among the first `end` bytes, or end. */
-static size_t next_c(slice s, size_t from, size_t end, char c)
-{
-	const char *at = from < end ? memchr(s.p + from, c, end - from) : NULL;
-
-	return at ? (size_t)(at - s.p) : end;
-}
-
-/* Where in the needle the byte stands that text has least often: few false starts. */
-static size_t rarest(slice needle)
+/* How rare a byte is in text: few false starts where it is looked for. */
+static size_t rank(char c)
 {
 	static const char often[] = " etaoinshrdlcumwfgypbvk";
-	size_t best = 0, best_rank = 0;
+	const char *at = memchr(often, ascii_lower(c), sizeof often - 1);
 
-	for (size_t i = 0; i < needle.n; i++) {
-		const char *at = memchr(often, ascii_lower(needle.p[i]), sizeof often - 1);
-		size_t rank = at ? (size_t)(at - often) : sizeof often;
+	return at ? (size_t)(at - often) : sizeof often;
+}
 
-		if (rank > best_rank) {
-			best = i;
-			best_rank = rank;
+/* Where in the needle the two rarest bytes stand; the same place twice when it has but one byte. */
+static void rarest(slice needle, size_t *ret_a, size_t *ret_b)
+{
+	size_t a = 0, b = needle.n > 1 ? 1 : 0;
+
+	if (rank(needle.p[b]) > rank(needle.p[a])) {
+		a = b;
+		b = 0;
+	}
+	for (size_t i = 2; i < needle.n; i++) {
+		size_t r = rank(needle.p[i]);
+
+		if (r > rank(needle.p[a])) {
+			b = a;
+			a = i;
+		} else if (r > rank(needle.p[b])) {
+			b = i;
 		}
 	}
-	return best;
+	*ret_a = a;
+	*ret_b = b;
+}
+
+#define LANES 16
+typedef uint8_t lanes __attribute__((vector_size(LANES)));
+
+struct rare { /* a byte to look for; `bit` is set in text and byte where they are letters: both cases are one
+	       */
+	size_t at;
+	lanes byte, bit;
+};
+
+static struct rare rare_byte(slice needle, size_t at)
+{
+	char c = ascii_lower(needle.p[at]);
+	struct rare r = {.at = at};
+
+	memset(&r.byte, c, sizeof r.byte);
+	memset(&r.bit, ascii_is_alpha(c) ? 0x20 : 0, sizeof r.bit);
+	return r;
+}
+
+/* Of LANES neighbouring places those where it stands. */
+static inline lanes stands(const char *p, const struct rare *r)
+{
+	lanes v;
+
+	memcpy(&v, p + r->at, sizeof v);
+	return (lanes)((v | r->bit) == r->byte);
 }
 
 ptrdiff_t slice_ifind(slice hay, slice needle)
 {
-	size_t off, end, at_lower, at_upper;
-	char lower, upper;
+	size_t first, second, tries = 0, i = 0;
 
 	if (needle.n == 0)
 		return 0;
 	if (needle.n > hay.n)
 		return -1;
-	off = rarest(needle);
-	end = off + hay.n - needle.n + 1; /* the rarest byte of a match is before here */
-	lower = ascii_lower(needle.p[off]);
-	upper = ascii_upper(needle.p[off]);
-	at_lower = next_c(hay, off, end, lower);
-	at_upper = upper == lower ? end : next_c(hay, off, end, upper);
-	for (size_t tries = 0;; tries++) {
-		size_t at = at_lower < at_upper ? at_lower : at_upper;
+	size_t places = hay.n - needle.n + 1; /* where it may begin */
+	rarest(needle, &first, &second);
+	struct rare a = rare_byte(needle, first), b = rare_byte(needle, second);
+	for (; places - i >= LANES; i += LANES) { /* reads before the end: a place is one of a whole needle */
+		lanes both = stands(hay.p + i, &a) & stands(hay.p + i, &b);
+		uint64_t any[2];
 
-		if (at == end)
-			return -1;
+		memcpy(any, &both, sizeof any);
+		if (!(any[0] | any[1]))
+			continue;
+		for (size_t k = 0; k < LANES; k++) {
+			if (!both[k])
+				continue;
+			if (bytes_ieq(hay.p + i + k, needle.p, needle.n))
+				return (ptrdiff_t)(i + k);
+			tries++;
+		}
 		/* Many false starts mean text made to be slow. */
-		if (tries > 64 + at / 8)
-			return ifind_hashed(hay, needle, at - off);
-		if (bytes_ieq(hay.p + at - off, needle.p, needle.n))
-			return (ptrdiff_t)(at - off);
-		if (at == at_lower)
-			at_lower = next_c(hay, at + 1, end, lower);
-		else
-			at_upper = next_c(hay, at + 1, end, upper);
+		if (tries > 64 + i / 8)
+			return ifind_hashed(hay, needle, i);
 	}
+	for (; i < places; i++) {
+		if (bytes_ieq(hay.p + i, needle.p, needle.n))
+			return (ptrdiff_t)i;
+	}
+	return -1;
 }
 
 ptrdiff_t slice_find_c(slice hay, char c)

@@ -18,7 +18,7 @@ static int hit_now(struct find *f, struct imap_walk *w, struct imap_item *item, 
 static int now(struct imap_walk *w, struct imap_item *item, err *e)
 {
 	struct find *f = w->arg;
-	struct search_message m = {.item = item, .keywords = w->keywords};
+	struct search_message m = {.item = item, .keywords = w->keywords, .text = &f->text};
 	int v = imap_search_match(&f->q, &m, e);
 
 	if (v == SEARCH_UNKNOWN) {
@@ -41,7 +41,7 @@ static int later(struct imap_walk *w, struct imap_item *item, err *e)
 {
 	struct find *f = w->arg;
 	struct search_message m = {
-		.item = item, .keywords = w->keywords, .loaded = f->q.needs | IMAP_NEED_BLOB};
+		.item = item, .keywords = w->keywords, .text = &f->text, .loaded = f->q.needs | IMAP_NEED_BLOB};
 	int v = imap_search_match(&f->q, &m, e);
 
 	if (v == SEARCH_YES && f->hit(f, w, item, false, e) < 0)
@@ -110,6 +110,7 @@ int imap_find_run(struct imap_session *s, struct find *f, err *e)
 	struct uidset some = {0};
 
 	s->by_numbers = f->q.numbers;
+	f->text.keys = f->q.bodies;
 	if (resolve_sets(s, &f->q) < 0)
 		return err_set(e, ERR_TEMP, "no memory");
 	int rc = 0;
@@ -134,6 +135,7 @@ void imap_find_free(struct find *f)
 	for (struct search_node *n = f->q.sets; n; n = n->next_set)
 		uidset_free(&n->uids);
 	imap_digests_free(&f->digests);
+	search_text_free(&f->text);
 }
 
 bool imap_find_allowed(const struct imap_session *s, struct imap_args *a, const struct search *q)

@@ -2,7 +2,7 @@
  * found. */
 #pragma once
 #include "imap/digests.h"
-#include "imap/search.h"
+#include "imap/search_text.h"
 
 struct find {
 	struct search q;
@@ -12,6 +12,7 @@ struct find {
 	int (*hit)(struct find *f, struct imap_walk *w, struct imap_item *item, bool in_snapshot, err *e);
 	void *arg;
 	struct imap_digests digests;
+	struct search_text text;
 	uint64_t breath;
 	uint32_t damaged; /* messages left out */
 	bool at_once;     /* of all or of none: SORT and THREAD of a part would be wrong */

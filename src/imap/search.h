@@ -43,6 +43,8 @@ struct search_node {
 	struct uidset uids; /* the set, resolved; freed with the search */
 	struct search_node *child, *next;
 	struct search_node *next_set; /* nodes that hold uids */
+	struct search_node *next_body; /* of SEARCH_BODY and SEARCH_TEXT */
+	bool found;                    /* of these: in the message in hand (search_text) */
 };
 
 enum search_return {
@@ -60,6 +62,7 @@ struct search {
 	struct imap_partial partial;
 	struct search_node *root; /* SEARCH_AND */
 	struct search_node *sets;
+	struct search_node *bodies;
 	unsigned texts; /* nodes that look into messages */
 	unsigned needs; /* enum imap_need, of all nodes; BLOB is always possible */
 	bool numbers;   /* message numbers are among the keys */
@@ -72,9 +75,12 @@ bool imap_take_search(struct imap_args *a, struct search *ret);
 
 enum search_verdict { SEARCH_NO, SEARCH_YES, SEARCH_UNKNOWN };
 
+struct search_text;
+
 struct search_message {
 	struct imap_item *item;
 	slice keywords;  /* of the mailbox */
+	struct search_text *text;
 	unsigned loaded; /* enum imap_need: what may be looked at */
 };
 /* With BLOB loaded it reads the message and is never UNKNOWN; without, it does not park. -1: error. */

@@ -1,177 +1,4 @@
-#include "base/encode.h"
-#include "imap/search.h"
-#include "limits.h"
-#include "mail/decode.h"
-#include "mail/header.h"
-
-#define CHUNK    65536  /* bytes read at a time */
-#define WINDOW   262144 /* decoded bytes looked through at a time */
-#define OVERLAP  4096 /* bytes of a window that are looked at again with the next: a match over its border */
-#define TEXT_MAX 4194304
-
-/* ---- pieces of text ---- */
-
-static bool contains(slice utf8, slice needle)
-{
-	struct buf folded = BUF_INIT(TEXT_MAX);
-
-	if (needle.n == 0)
-		return true;
-	mail_fold(&folded, utf8);
-	bool found = slice_find(buf_slice(&folded), needle) >= 0;
-	buf_free(&folded);
-	return found;
-}
-
-static bool field_contains(slice unfolded, slice needle)
-{
-	struct buf utf8 = BUF_INIT(TEXT_MAX);
-
-	if (needle.n == 0)
-		return true;
-	mail_words_decode(&utf8, unfolded);
-	bool found = contains(buf_slice(&utf8), needle);
-	buf_free(&utf8);
-	return found;
-}
-
-/* A region of the message into memory, its head when it is long. p == NULL: e. The caller frees. */
-static char *read_head(struct imap_item *item, uint64_t off, uint64_t len, size_t *ret_n, err *e)
-{
-	if (off > item->blob.length || len > item->blob.length - off) {
-		(void)err_set(e, ERR_CORRUPT, "a summary points past its message");
-		return NULL;
-	}
-	size_t n = len < LIMIT_IMAP_HEADER ? (size_t)len : LIMIT_IMAP_HEADER;
-	char *p = malloc(n + 1);
-
-	if (!p) {
-		(void)err_set(e, ERR_TEMP, "no memory");
-	} else if (n > 0 && store_blob_read(&item->blob, off, p, n, e) < 0) {
-		free(p);
-		return NULL;
-	}
-	*ret_n = n;
-	return p;
-}
-
-/* A quick look at the whole header at once: false is certain, true has to be looked at field by field. */
-static bool may_contain(slice header, slice needle)
-{
-	struct buf joined = BUF_INIT(LIMIT_IMAP_HEADER + 16);
-	bool may = !ascii_only(header) || slice_find(header, S("=?")) >= 0;
-
-	if (!may) {
-		mail_header_unfold(&joined, header);
-		may = joined.failed || contains(buf_slice(&joined), needle);
-	}
-	buf_free(&joined);
-	return may;
-}
-
-/* name empty: any field, its name too. */
-static int header_contains(
-	struct imap_item *item, const struct mail_part *part, slice name, slice needle, err *e)
-{
-	size_t n;
-	AUTO_FREE char *header = read_head(item, part->header_off, part->header_len, &n, e);
-	struct mail_field field;
-	bool found = false;
-
-	if (!header)
-		return -1;
-	if (name.n == 0 && !may_contain(slice_make(header, n), needle))
-		return 0;
-	struct mail_header_scan scan = mail_header_begin(slice_make(header, n));
-	while (!found && mail_header_next(&scan, &field)) {
-		struct buf line = BUF_INIT(LIMIT_IMAP_HEADER + 16);
-
-		if (name.n > 0 && !slice_ieq(name, field.name))
-			continue;
-		mail_header_unfold(&line, name.n > 0 ? field.value : field.whole);
-		found = field_contains(buf_slice(&line), needle);
-		buf_free(&line);
-	}
-	return found;
-}
-
-/* ---- bodies ---- */
-
-struct window {
-	struct buf plain; /* decoded, not looked through yet, with the overlap in front */
-	slice charset, needle;
-};
-
-static bool look(struct window *w, bool last)
-{
-	struct buf utf8 = BUF_INIT(TEXT_MAX);
-	size_t n = w->plain.n;
-
-	if (!last) { /* cut between lines, so that no character is */
-		ptrdiff_t at = slice_rfind_c(buf_slice(&w->plain), '\n');
-		n = at > OVERLAP ? (size_t)at + 1 : n;
-	}
-	(void)mail_charset_to_utf8(&utf8, w->charset, slice_sub(buf_slice(&w->plain), 0, n));
-	bool found = contains(buf_slice(&utf8), w->needle);
-	buf_free(&utf8);
-	buf_consume(&w->plain, n > OVERLAP ? n - OVERLAP : 0);
-	return found;
-}
-
-static int part_contains(struct imap_item *item, const struct mail_part *part, slice needle, err *e)
-{
-	AUTO_FREE char *chunk = malloc(CHUNK);
-	struct window w = {
-		.plain = BUF_INIT(2 * WINDOW + 2 * CHUNK), .charset = part->charset, .needle = needle};
-	struct mail_decoder d = {.encoding = part->encoding};
-	uint64_t at = part->body_off, left = part->body_len;
-	int rc = 0;
-
-	if (!chunk)
-		return err_set(e, ERR_TEMP, "no memory");
-	if (at > item->blob.length || left > item->blob.length - at)
-		return err_set(e, ERR_CORRUPT, "a summary points past its message");
-	while (rc == 0 && left > 0) {
-		size_t n = left < CHUNK ? (size_t)left : CHUNK;
-
-		rc = store_blob_read(&item->blob, at, chunk, n, e);
-		if (rc < 0)
-			break;
-		mail_decoder_feed(&d, &w.plain, slice_make(chunk, n));
-		at += n;
-		left -= n;
-		if (left == 0)
-			mail_decoder_finish(&d, &w.plain);
-		if (left == 0 || w.plain.n >= WINDOW)
-			rc = look(&w, left == 0);
-	}
-	buf_free(&w.plain);
-	return rc;
-}
-
-/*
- * TEXT also looks at the header of the message itself; headers of messages inside belong to the body. File
- * names may be in pieces there (RFC 2231): the summary has them whole.
- */
-static int body_contains(struct imap_item *item, slice needle, bool with_header, err *e)
-{
-	struct mail_part part;
-	int rc = 0;
-
-	if (needle.n == 0)
-		return 1;
-	for (uint32_t i = 0; rc == 0 && i < item->summary.parts; i++) {
-		if (mail_summary_part(&item->summary, i, &part) < 0)
-			return err_set(e, ERR_CORRUPT, "a summary is damaged");
-		if (i > 0 || with_header)
-			rc = contains(part.name, needle) ? 1 : header_contains(item, &part, S(""), needle, e);
-		if (rc == 0 && part.kind == MAIL_PART_TEXT)
-			rc = part_contains(item, &part, needle, e);
-	}
-	return rc;
-}
-
-/* ---- one key ---- */
+#include "imap/search_text.h"
 
 static const struct {
 	slice name;
@@ -209,20 +36,17 @@ static bool from_envelope(const struct search_message *m, slice name, slice *ret
 
 static int match_header(const struct search_node *n, struct search_message *m, err *e)
 {
-	struct mail_part part;
 	slice field;
 
 	if (!(m->loaded & IMAP_NEED_SUMMARY))
 		return SEARCH_UNKNOWN;
 	if (from_envelope(m, n->name, &field))
-		return field.p && field_contains(field, n->text) ? SEARCH_YES : SEARCH_NO;
+		return field.p && search_text_in_field(m->text, field, n->text) ? SEARCH_YES : SEARCH_NO;
 	if (!(m->loaded & IMAP_NEED_BLOB))
 		return SEARCH_UNKNOWN;
-	if (mail_summary_part(&m->item->summary, 0, &part) < 0)
-		return err_set(e, ERR_CORRUPT, "a summary is damaged");
 	if (n->name.n == 0)
 		return SEARCH_NO;
-	return header_contains(m->item, &part, n->name, n->text, e);
+	return search_text_header(m->text, m->item, n->name, n->text, e);
 }
 
 static int64_t floor_day(int64_t s)
@@ -280,7 +104,7 @@ static int match_body(const struct search_node *n, struct search_message *m, err
 {
 	if (!(m->loaded & IMAP_NEED_BLOB) || !(m->loaded & IMAP_NEED_SUMMARY))
 		return SEARCH_UNKNOWN;
-	return body_contains(m->item, n->text, n->op == SEARCH_TEXT, e);
+	return search_text_key(m->text, m->item, n, e);
 }
 
 static int match_leaf(const struct search_node *n, struct search_message *m, err *e)

@@ -245,6 +245,10 @@ static bool take_argument(struct parser *p, const struct key *k, unsigned depth,
 	case DATE:
 		return imap_take_sp(a) && take_date(a, &n->day);
 	case STRING:
+		if (k->op != SEARCH_HEADER) {
+			n->next_body = p->q->bodies;
+			p->q->bodies = n;
+		}
 		return imap_take_sp(a) && take_text(p, &n->text);
 	case FIELD_AND_STRING:
 		return imap_take_sp(a) && imap_take_astring(a, &n->name) && imap_take_sp(a) &&

@@ -251,19 +251,36 @@ static void guess(struct buf *out, slice in)
 		mail_utf8_clean(out, in);
 }
 
+static bool is_utf8(slice charset)
+{
+	return slice_ieq(charset, S("utf-8")) || slice_ieq(charset, S("utf8"));
+}
+
+/* No name, or one that is often given where another charset is meant. */
+static bool says_nothing(slice charset)
+{
+	return charset.n == 0 || slice_ieq(charset, S("us-ascii")) || slice_ieq(charset, S("ascii"));
+}
+
+bool mail_charset_is_ascii(slice charset, slice in)
+{
+	charset = slice_trim(charset);
+	return ascii_only(in) && (is_utf8(charset) || (says_nothing(charset) ? !reads_as_japanese(in)
+									     : ascii_compatible(charset)));
+}
+
 bool mail_charset_to_utf8(struct buf *out, slice charset, slice in)
 {
 	char name[NAME_MAX_LEN + 1];
 	if (in.n == 0)
 		return true;
-	bool ascii = ascii_only(in);
 	charset = slice_trim(charset);
-	bool plain = charset.n == 0 || slice_ieq(charset, S("us-ascii")) || slice_ieq(charset, S("ascii"));
-	if (ascii && ascii_compatible(charset) && !(plain && reads_as_japanese(in))) {
+	if (mail_charset_is_ascii(charset, in)) {
 		buf_add(out, in);
 		return true;
 	}
-	if (slice_ieq(charset, S("utf-8")) || slice_ieq(charset, S("utf8"))) {
+	bool plain = says_nothing(charset), ascii = ascii_only(in);
+	if (is_utf8(charset)) {
 		mail_utf8_clean(out, in);
 		return true;
 	}

@@ -38,6 +38,9 @@ void mail_decoder_finish(struct mail_decoder *d, struct buf *out);
  */
 bool mail_charset_to_utf8(struct buf *out, slice charset, slice in);
 
+/* Whether the bytes are ASCII and mean ASCII in that charset: they are the text then. */
+bool mail_charset_is_ascii(slice charset, slice in);
+
 /* Appends `in` with each invalid UTF-8 sequence replaced by U+FFFD. */
 void mail_utf8_clean(struct buf *out, slice in);
 

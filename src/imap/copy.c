@@ -126,8 +126,11 @@ int imap_cmd_move(struct imap_session *s, struct imap_args *a)
 
 static int expunge(struct imap_session *s, const struct uidset *uids)
 {
-	struct expunge x = {
-		.account = s->box.account, .mailbox = s->box.mailbox, .by = s->account, .uids = uids, .only_deleted = true};
+	struct expunge x = {.account = s->box.account,
+		.mailbox = s->box.mailbox,
+		.by = s->account,
+		.uids = uids,
+		.only_deleted = true};
 	err e = {0};
 	int rc = mailbox_expunge(s->store, &x, &e);
 

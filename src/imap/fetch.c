@@ -136,9 +136,9 @@ static int set_seen(struct imap_session *s, const struct uidset *uids, err *e)
 {
 	struct uidset unseen = {0};
 	struct imap_walk w = {.s = s, .uids = uids, .now = collect_unseen, .arg = &unseen};
-	int rc = s->box.rights & RIGHT_SEEN ? imap_walk_run(&w, e) : 0; /* else none is set: RFC 4314 4 */
+	int rc = imap_walk_run(&w, e); /* and what the owner permits now is known: RFC 4314 4 */
 
-	if (rc == 0 && uidset_count(&unseen) > 0) {
+	if (rc == 0 && s->box.rights & RIGHT_SEEN && uidset_count(&unseen) > 0) {
 		struct store_flags a = {.account = s->box.account,
 			.by = s->account,
 			.mailbox = s->box.mailbox,

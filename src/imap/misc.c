@@ -232,8 +232,10 @@ int imap_cmd_close(struct imap_session *s, struct imap_args *a)
 	if (!imap_take_end(a))
 		return imap_bad_args(s, a);
 	if (!s->box.readonly) {
-		struct expunge x = {
-			.account = s->box.account, .mailbox = s->box.mailbox, .by = s->account, .only_deleted = true};
+		struct expunge x = {.account = s->box.account,
+			.mailbox = s->box.mailbox,
+			.by = s->account,
+			.only_deleted = true};
 
 		rc = mailbox_expunge(s->store, &x, &e);
 		uidset_free(&x.ret_expunged);

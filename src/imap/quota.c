@@ -1,6 +1,7 @@
 /*
  * QUOTA (RFC 9208): GETQUOTA, GETQUOTAROOT, SETQUOTA. An account that has a limit is one quota root, named
- * "", and "Other Users/<address>" to those with whom it shares mailboxes; its resource is STORAGE. Limits are set by who runs the post house, not by IMAP.
+ * "", and "Other Users/<address>" to those with whom it shares mailboxes; its resource is STORAGE. Limits are
+ * set by who runs the post house, not by IMAP.
  */
 #include "imap/quota.h"
 #include "imap/name.h"

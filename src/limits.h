@@ -135,9 +135,10 @@
 #define LIMIT_IMAP_SOURCES                                                                                   \
 	1000 /* mailboxes named by one ESEARCH; all of an account are looked at for each                     \
 	      */
-#define LIMIT_IMAP_DIGESTS      4194304 /* digests made that wait to be kept: a block's and some */
-#define LIMIT_IMAP_NOTIFY       131072  /* bytes that a session keeps of what NOTIFY asked for */
-#define LIMIT_IMAP_NOTIFY_BLOCK 4194304 /* names of a block of changes, while they are told */
+#define LIMIT_IMAP_DIGESTS       4194304 /* digests made that wait to be kept: a block's and some */
+#define LIMIT_IMAP_NOTIFY        131072  /* bytes that a session keeps of what NOTIFY asked for */
+#define LIMIT_IMAP_NOTIFY_OWNERS 16      /* accounts of others that a session follows: some 80 bytes each */
+#define LIMIT_IMAP_NOTIFY_BLOCK  4194304 /* names of a block of changes, while they are told */
 #define LIMIT_IMAP_NOTIFY_ROWS                                                                               \
 	65536 /* changes told at once: some 20 ms to read; more is NOTIFICATIONOVERFLOW */
 #define LIMIT_IMAP_SORT_TEXT   1000  /* bytes of a text that SORT compares */
@@ -145,7 +146,7 @@
 #define LIMIT_IMAP_APPEND_MEMORY                                                                             \
 	8388608 /* messages of one MULTIAPPEND that wait in memory; those behind wait in spool files */
 #define LIMIT_IMAP_LIST 33554432 /* a list of LIMIT_MAILBOXES and LIMIT_SHARED names */
-#define LIMIT_IMAP_NAME 4096 /* bytes of a mailbox name or pattern on the wire; the store takes less */
+#define LIMIT_IMAP_NAME 4096     /* bytes of a mailbox name or pattern on the wire; the store takes less */
 
 /* smtp */
 #define LIMIT_SMTP_LINE                                                                                      \

@@ -15,13 +15,20 @@ struct own {
 	uint64_t after, upto;
 };
 
+struct followed { /* an account */
+	struct watch watch;
+	struct imap_notify *n;
+	uint32_t account; /* 0: none */
+	uint64_t modseq;  /* told up to here */
+	bool dirty;
+};
+
 struct imap_notify {
 	struct imap_session *s;
 	struct arena *arena; /* what the spec names */
 	struct notify_spec spec;
-	struct watch watch;
-	uint64_t modseq; /* told up to here */
-	bool dirty;
+	struct followed followed[NOTIFY_ACCOUNTS];
+	bool look; /* other accounts may be meant than were */
 	struct own own[OWN];
 	unsigned own_at;
 	struct own under_way;
@@ -29,19 +36,72 @@ struct imap_notify {
 
 static void changed(struct watch *w, uint32_t mailbox, uint64_t modseq)
 {
-	struct imap_notify *n = (void *)((char *)w - offsetof(struct imap_notify, watch));
+	struct followed *f = (void *)((char *)w - offsetof(struct followed, watch));
 
-	(void)mailbox;
 	(void)modseq;
-	n->dirty = true;
-	stream_wake(n->s->io);
+	f->dirty = true;
+	f->n->look |= mailbox == 0;
+	stream_wake(f->n->s->io);
+}
+
+static void unfollow(struct followed *f)
+{
+	watch_stop(&f->watch);
+	*f = (struct followed){0};
+}
+
+/* The watch begins before anything is read that may not be old. */
+static void follow(struct imap_notify *n, struct followed *f, uint32_t account, uint64_t modseq)
+{
+	*f = (struct followed){.n = n, .account = account, .modseq = modseq, .dirty = true};
+	f->watch = (struct watch){.account = account, .changed = changed};
+	if (n->s->watch_loop)
+		watch_start(n->s->watch_loop, &f->watch);
+}
+
+static bool is_among(uint32_t account, const uint32_t *list, unsigned n)
+{
+	while (n > 0 && list[n - 1] != account)
+		n--;
+	return n > 0;
+}
+
+/*
+ * Follows these accounts, from where the snapshot is for new ones: what has come since it is read next. 0,
+ * -1.
+ */
+static int follow_all(
+	struct imap_notify *n, struct store_snap *snap, const uint32_t *list, unsigned count, err *e)
+{
+	struct followed *free_one = n->followed;
+	uint32_t have[NOTIFY_ACCOUNTS];
+	uint64_t floor, modseq;
+
+	for (unsigned i = 0; i < NOTIFY_ACCOUNTS; i++) {
+		if (n->followed[i].account && !is_among(n->followed[i].account, list, count))
+			unfollow(&n->followed[i]);
+		have[i] = n->followed[i].account;
+	}
+	for (unsigned i = 0; i < count; i++) {
+		if (is_among(list[i], have, NOTIFY_ACCOUNTS))
+			continue;
+		int rc = change_state(snap, list[i], &floor, &modseq, e);
+		if (rc < 0)
+			return -1;
+		while (rc > 0 && free_one->account)
+			free_one++;
+		if (rc > 0)
+			follow(n, free_one, list[i], modseq);
+	}
+	return 0;
 }
 
 /* ---- what holds ---- */
 
 static void silence(struct imap_notify *n)
 {
-	watch_stop(&n->watch);
+	for (unsigned i = 0; i < NOTIFY_ACCOUNTS; i++)
+		unfollow(&n->followed[i]);
 	arena_free(n->arena);
 	n->arena = NULL;
 	n->spec = (struct notify_spec){.none = true};
@@ -153,40 +213,41 @@ static void overflow(struct imap_session *s)
 	buf_addz(&s->out, "* OK [NOTIFICATIONOVERFLOW] more has changed than is told; say NOTIFY again\r\n");
 }
 
-/* Rows since n->modseq. 1 there may be more, 0 that was all, -1. */
-static int read_rows(struct imap_notify *n, struct notify_block *b, unsigned max, unsigned *add_rows, err *e)
+/* Rows since f->modseq. 1 there may be more, 0 that was all, -1. */
+static int read_rows(struct followed *f, struct notify_block *b, unsigned max, unsigned *add_rows, err *e)
 {
 	struct change_scan sc;
 	struct change c;
-	uint64_t modseq = n->modseq;
+	uint64_t modseq = f->modseq;
 	unsigned rows = 0;
 	int rc;
 
-	if (change_open(b->snap, b->account, 0, n->modseq, &sc, e) < 0)
+	if (change_open(b->snap, b->account, 0, f->modseq, &sc, e) < 0)
 		return -1;
 	while ((rc = change_next(&sc, &c, e)) > 0) {
 		if (c.modseq != modseq && (rows >= max || b->n >= BLOCK_TOUCHED))
 			break;
 		modseq = c.modseq;
 		rows++;
-		if (!imap_notify_is_own(n->s, b->account, c.mailbox, c.modseq) &&
+		if (!imap_notify_is_own(b->s, b->account, c.mailbox, c.modseq) &&
 			imap_notify_take(b, &c, e) < 0) {
 			rc = -1;
 			break;
 		}
 	}
 	change_close(&sc);
-	n->modseq = modseq;
+	f->modseq = modseq;
 	*add_rows += rows;
 	return rc;
 }
 
 /* 1 there may be more, 0 that was all, -1 */
-static int one_block(struct imap_notify *n, unsigned *add_rows, err *e)
+static int one_block(struct followed *f, unsigned *add_rows, err *e)
 {
+	struct imap_notify *n = f->n;
 	struct imap_session *s = n->s;
 	struct store_snap snap = {0};
-	struct notify_block b = {.s = s, .spec = &n->spec, .snap = &snap, .account = s->account};
+	struct notify_block b = {.s = s, .spec = &n->spec, .snap = &snap, .account = f->account};
 	unsigned max = s->config->notify_rows ? s->config->notify_rows : LIMIT_IMAP_NOTIFY_ROWS;
 	uint64_t floor = 0, now = 0;
 
@@ -196,32 +257,32 @@ static int one_block(struct imap_notify *n, unsigned *add_rows, err *e)
 	int rc = store_snap_begin(s->store, &snap, e);
 	if (rc == 0)
 		rc = change_state(&snap, b.account, &floor, &now, e);
-	if (rc > 0 && now <= n->modseq) {
+	if (rc > 0 && now <= f->modseq) {
 		rc = 0;
-	} else if (rc > 0 && (n->modseq < floor || *add_rows >= max)) {
+	} else if (rc > 0 && (f->modseq < floor || *add_rows >= max)) {
 		overflow(s);
 		rc = 0;
 	} else if (rc > 0) {
-		rc = read_rows(n, &b, max < BLOCK_ROWS ? max : BLOCK_ROWS, add_rows, e);
+		rc = read_rows(f, &b, max < BLOCK_ROWS ? max : BLOCK_ROWS, add_rows, e);
 		if (rc >= 0 && imap_notify_statuses(&b, e) < 0)
 			rc = -1;
 	}
 	store_snap_end(&snap);
+	arena_free(b.names);
 	arena_free(b.arena);
 	return rc;
 }
 
-int imap_notify_news(struct imap_session *s)
+/* What changed in one account. 0 or a negative errno. */
+static int news_of(struct followed *f, unsigned *add_rows)
 {
-	unsigned rows = 0;
+	struct imap_session *s = f->n->s;
 	err e = {0};
 	int rc = 1;
 
-	if (!imap_notify_listens(s) || !s->notify->spec.groups || (!s->notify->dirty && s->watch_loop))
-		return 0;
-	s->notify->dirty = false;
+	f->dirty = false;
 	while (rc > 0) {
-		rc = one_block(s->notify, &rows, &e);
+		rc = one_block(f, add_rows, &e);
 		int sent = s->out.n >= SEND_AT || s->out.failed ? imap_send(s) : 0;
 		if (sent < 0)
 			return sent;
@@ -229,6 +290,44 @@ int imap_notify_news(struct imap_session *s)
 			return -ECANCELED;
 	}
 	return rc < 0 ? imap_end_of(&e) : 0;
+}
+
+/* Subscriptions and grants of others change whom to follow (6.5). 0, -1. */
+static int look_again(struct imap_notify *n, err *e)
+{
+	struct store_snap snap = {0};
+	uint32_t accounts[NOTIFY_ACCOUNTS];
+	unsigned count = 0;
+
+	n->look = false;
+	if (!imap_notify_of_others(&n->spec))
+		return 0;
+	int rc = store_snap_begin(n->s->store, &snap, e);
+	if (rc == 0)
+		rc = imap_notify_accounts(n->s, &n->spec, &snap, accounts, &count, e);
+	if (rc > 0 && follow_all(n, &snap, accounts, count, e) < 0)
+		rc = -1;
+	store_snap_end(&snap);
+	if (rc == 0)
+		overflow(n->s);
+	return rc < 0 ? -1 : 0;
+}
+
+int imap_notify_news(struct imap_session *s)
+{
+	struct imap_notify *n = s->notify;
+	unsigned rows = 0;
+	err e = {0};
+	int rc = 0;
+
+	if (!imap_notify_listens(s) || !n->spec.groups)
+		return 0;
+	if ((n->look || !s->watch_loop) && look_again(n, &e) < 0)
+		return imap_end_of(&e);
+	for (unsigned i = 0; rc == 0 && i < NOTIFY_ACCOUNTS; i++) /* an overflow ends following */
+		if (n->followed[i].account && (n->followed[i].dirty || !s->watch_loop))
+			rc = news_of(&n->followed[i], &rows);
+	return rc;
 }
 
 /* ---- the command ---- */
@@ -253,6 +352,22 @@ static struct imap_part *copy_parts(const struct imap_part *from, struct arena *
 		tail = &part->next;
 	}
 	return first;
+}
+
+/* 1, 0 they are too many, -1 */
+static int count_accounts(struct imap_session *s, struct notify_spec *spec, err *e)
+{
+	struct store_snap snap = {0};
+	uint32_t accounts[NOTIFY_ACCOUNTS];
+	unsigned count;
+
+	if (imap_notify_resolve(s, spec, e) < 0)
+		return -1;
+	int rc = store_snap_begin(s->store, &snap, e);
+	if (rc == 0)
+		rc = imap_notify_accounts(s, spec, &snap, accounts, &count, e);
+	store_snap_end(&snap);
+	return rc;
 }
 
 /* 1 parsed, 0 answered */
@@ -282,6 +397,14 @@ static int parse(struct imap_session *s, struct arena *arena, struct notify_spec
 	}
 	if (ret->n > LIMIT_IMAP_SOURCES || arena_used(arena) > LIMIT_IMAP_NOTIFY)
 		return imap_answer(s, IMAP_NO, "[NOTIFICATIONOVERFLOW] too many mailboxes are named");
+	err e = {0};
+	int rc = count_accounts(s, ret, &e);
+	if (rc < 0)
+		return imap_answer_err(s, &e);
+	if (rc == 0)
+		return imap_answer(s, IMAP_NO,
+			"[NOTIFICATIONOVERFLOW] mailboxes of at most %d others are told of",
+			LIMIT_IMAP_NOTIFY_OWNERS);
 	return 1;
 }
 
@@ -291,21 +414,21 @@ static int begin(struct imap_notify *n, err *e)
 	struct imap_session *s = n->s;
 	struct store_snap snap = {0};
 	struct notify_block b = {.s = s, .spec = &n->spec, .snap = &snap, .account = s->account};
-	uint64_t floor;
+	uint32_t accounts[NOTIFY_ACCOUNTS];
+	unsigned count = 0;
 
-	if (s->watch_loop && n->spec.groups) { /* before the snapshot: nothing falls in between */
-		n->watch = (struct watch){.account = s->account, .changed = changed};
-		watch_start(s->watch_loop, &n->watch);
-	}
 	b.arena = arena_new(LIMIT_IMAP_ARENA);
 	if (!b.arena)
 		return err_set(e, ERR_TEMP, "no memory");
 	int rc = store_snap_begin(s->store, &snap, e);
-	if (rc == 0)
-		rc = change_state(&snap, s->account, &floor, &n->modseq, e) < 0 ? -1 : 0;
+	if (rc == 0 && n->spec.groups)
+		rc = imap_notify_accounts(s, &n->spec, &snap, accounts, &count, e);
+	if (rc >= 0)
+		rc = follow_all(n, &snap, accounts, count, e);
 	if (rc == 0 && n->spec.status)
 		rc = imap_notify_status_all(&b, e);
 	store_snap_end(&snap);
+	arena_free(b.names);
 	arena_free(b.arena);
 	return rc;
 }

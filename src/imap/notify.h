@@ -1,12 +1,13 @@
 /*
- * NOTIFY (RFC 5465): what a client wants to hear of, parsed; and telling it. A session watches its account as
- * a whole and reads the change rows since it last did, a block of them on a snapshot. It remembers nothing of
- * mailboxes that are not selected: what is told of one is read from its row at that time, so that changes
- * melt together while the client is slow to read.
+ * NOTIFY (RFC 5465): what a client wants to hear of, parsed; and telling it. A session watches its account,
+ * and those of others whose mailboxes are meant, as a whole and reads the change rows since it last did, a
+ * block of them on a snapshot. It remembers nothing of mailboxes that are not selected: what is told of one
+ * is read from its row at that time, so that changes melt together while the client is slow to read.
  */
 #pragma once
 #include "imap/fetch.h"
 #include "imap/session_int.h"
+#include "limits.h"
 #include "mailbox/change.h"
 
 /* ---- what is asked for ---- */
@@ -35,6 +36,7 @@ enum notify_filter { /* RFC 5465 6 */
 
 struct notify_name {
 	struct imap_place place;
+	bool all_others; /* "Other Users", below which are all that others share */
 	struct notify_name *next;
 };
 
@@ -91,12 +93,26 @@ void imap_notify_own(struct imap_session *s, uint32_t account, uint64_t modseq);
 /* Whether a change of that MODSEQ is our own. */
 bool imap_notify_is_own(const struct imap_session *s, uint32_t account, uint32_t mailbox, uint64_t modseq);
 
+/* ---- whose changes are followed (notify_owners.c) ---- */
+
+/* The session's own account, and those whose mailboxes are meant. */
+#define NOTIFY_ACCOUNTS (1 + LIMIT_IMAP_NOTIFY_OWNERS)
+
+/* Whether mailboxes of others can be meant. */
+bool imap_notify_of_others(const struct notify_spec *spec);
+/* Names of levels above others' mailboxes, which are none themselves, find what is below them. 0, -1. */
+int imap_notify_resolve(struct imap_session *s, struct notify_spec *spec, err *e);
+/* The accounts, the session's own first. 1; 0: more than NOTIFY_ACCOUNTS; -1. */
+int imap_notify_accounts(struct imap_session *s, const struct notify_spec *spec, struct store_snap *snap,
+	uint32_t ret[static NOTIFY_ACCOUNTS], unsigned *ret_n, err *e);
+
 /* ---- telling (notify_tell.c) ---- */
 
 struct notify_touched { /* a mailbox of the rows in hand */
 	uint32_t mailbox;
 	unsigned kinds; /* 1 << enum change_kind */
 	bool listed;    /* a LIST response told how it is */
+	slice path;     /* that it had when it was removed: of others' */
 };
 
 struct notify_block { /* rows of one snapshot */
@@ -108,6 +124,12 @@ struct notify_block { /* rows of one snapshot */
 	slice gone; /* the last name told to be none any more */
 	struct notify_touched *touched;
 	size_t n, max;
+
+	/* what the session sees of others, read where it is needed */
+	struct arena *names;
+	struct mailbox_item *shared;
+	struct mailbox_follow *follows;
+	size_t n_shared, n_follows;
 };
 
 /* Takes a row in: writes LIST and METADATA responses at once, remembers what STATUS has to tell. 0, -1. */

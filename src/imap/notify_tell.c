@@ -1,6 +1,8 @@
 /* NOTIFY (RFC 5465): which events a mailbox has, and the responses that tell of them. */
 #include "imap/name.h"
 #include "imap/notify.h"
+#include "imap/others.h"
+#include "limits.h"
 #include "mailbox/metadata.h"
 
 /* ---- which mailboxes ---- */
@@ -9,16 +11,21 @@ struct target { /* a mailbox, or a name that was one */
 	uint32_t account, id;
 	slice path;
 	bool subscribed;
+	unsigned rights; /* enum mailbox_right */
 };
 
+/* An empty top is the whole account. */
 static bool below(slice path, slice top)
 {
-	return slice_starts(path, top) && (path.n == top.n || path.p[top.n] == MAILBOX_SEPARATOR);
+	return top.n == 0 ||
+	       (slice_starts(path, top) && (path.n == top.n || path.p[top.n] == MAILBOX_SEPARATOR));
 }
 
-static bool is_named(const struct notify_group *g, const struct target *t)
+static bool is_named(const struct imap_session *s, const struct notify_group *g, const struct target *t)
 {
 	for (const struct notify_name *name = g->names; name; name = name->next) {
+		if (name->all_others && t->account != s->account)
+			return true;
 		if (name->place.account == t->account &&
 			(g->filter == NOTIFY_SUBTREE ? below(t->path, name->place.path)
 						     : slice_eq(t->path, name->place.path)))
@@ -38,7 +45,7 @@ static bool is_meant(const struct imap_session *s, const struct notify_group *g,
 		return t->subscribed;
 	case NOTIFY_SUBTREE:
 	case NOTIFY_MAILBOXES:
-		return is_named(g, t);
+		return is_named(s, g, t);
 	case NOTIFY_SELECTED:
 	case NOTIFY_SELECTED_DELAYED:
 		break;
@@ -57,18 +64,85 @@ static unsigned events_of(const struct notify_block *b, const struct target *t)
 			return 0;
 		events |= g->events;
 	}
-	return events;
+	if (!(t->rights & RIGHT_LOOKUP))
+		return 0;
+	return t->rights & RIGHT_READ ? events : events & (NOTIFY_NAME | NOTIFY_SUBSCRIPTION);
 }
 
 static struct target target_of(const struct notify_block *b, const struct mailbox_item *item)
 {
-	return (struct target){b->account, item->row.id, item->path, item->row.subscribed};
+	return (struct target){b->account, item->row.id, item->path, item->row.subscribed, item->rights};
+}
+
+/* ---- mailboxes of others ---- */
+
+static bool is_others(const struct notify_block *b)
+{
+	return b->account != b->s->account;
+}
+
+static int no_names(err *e)
+{
+	return err_set(e, ERR_TEMP, "no memory");
+}
+
+static int load_shared(struct notify_block *b, err *e)
+{
+	if (b->names)
+		return 0;
+	b->names = arena_new(LIMIT_IMAP_LIST);
+	if (!b->names)
+		return no_names(e);
+	if (mailbox_shared(b->snap, b->s->account, b->names, &b->shared, &b->n_shared, e) < 0 ||
+		mailbox_follows(b->snap, b->s->account, b->names, &b->follows, &b->n_follows, e) < 0)
+		return -1;
+	return 0;
+}
+
+/* As the session knows the item: what it may do there, its own subscription, what it sees below. */
+static int as_shared(struct notify_block *b, struct mailbox_item *item, err *e)
+{
+	item->rights = RIGHTS_ALL;
+	if (!is_others(b))
+		return 0;
+	if (mailbox_rights(b->snap, b->account, item->row.id, b->s->account, &item->rights, e) < 0)
+		return -1;
+	item->row.subscribed = false;
+	item->row.use = USE_NONE;
+	if (!(item->rights & RIGHT_LOOKUP))
+		return 0;
+	if (load_shared(b, e) < 0)
+		return -1;
+	bool children = false;
+	for (size_t i = 0; item->has_children && !children && i < b->n_shared; i++) {
+		const struct mailbox_item *x = &b->shared[i];
+
+		children = x->row.account == b->account && x->path.n > item->path.n &&
+			   below(x->path, item->path);
+	}
+	item->has_children = children;
+	for (size_t i = 0; i < b->n_follows; i++)
+		item->row.subscribed |=
+			b->follows[i].account == b->account && slice_eq(b->follows[i].path, item->path);
+	return 0;
+}
+
+/* The path as the session knows it. What has no name any more, or no memory for it, ends the session. */
+static slice name_of(struct notify_block *b, slice path)
+{
+	slice name = path;
+
+	if (is_others(b) && imap_others_name(b->snap, b->account, path, b->arena, &name, NULL) <= 0)
+		b->s->out.failed = true;
+	return name;
 }
 
 /* 1, 0, -1 */
 static int get_item(struct notify_block *b, uint32_t mailbox, struct mailbox_item *ret, err *e)
 {
-	return mailbox_item_get(b->snap, b->account, mailbox, b->arena, ret, e);
+	int rc = mailbox_item_get(b->snap, b->account, mailbox, b->arena, ret, e);
+
+	return rc > 0 && as_shared(b, ret, e) < 0 ? -1 : rc;
 }
 
 /* Of the mailboxes touched; NULL: no memory. */
@@ -102,7 +176,7 @@ static int no_room(err *e)
 
 static void write_name(struct notify_block *b, slice path)
 {
-	imap_name_write(&b->s->out, path, b->s->rev2 || b->s->utf8);
+	imap_name_write(&b->s->out, name_of(b, path), b->s->rev2 || b->s->utf8);
 }
 
 static void write_list(struct notify_block *b, const struct mailbox_item *item, slice old)
@@ -147,7 +221,7 @@ static int tell_item(struct notify_block *b, const struct mailbox_item *item, er
 /* What stands at a path now, if anything does. */
 static int tell_path(struct notify_block *b, slice path, err *e)
 {
-	struct target t = {.account = b->account, .path = path};
+	struct target t = {.account = b->account, .path = path, .rights = is_others(b) ? 0 : RIGHTS_ALL};
 	struct mailbox_row row;
 	struct mailbox_item item;
 	int rc = mailbox_find(b->snap, b->account, path, &row, e);
@@ -203,13 +277,17 @@ static int take_created(struct notify_block *b, struct change *c, err *e)
 static int take_removed(struct notify_block *b, struct change *c, err *e)
 {
 	slice path = change_path(c);
-	const struct target was = {b->account, c->mailbox, path, true};
+	const struct target was = {b->account, c->mailbox, path, true, RIGHTS_ALL};
 	struct notify_touched *t = touched(b, c->mailbox);
 
 	if (!t)
 		return no_room(e);
 	if (path.n == 0)
 		return 0;
+	if (is_others(b)) { /* who saw it is told by the row of the rights that ended with it */
+		t->path = arena_copy(b->arena, path);
+		return t->path.p ? tell_parent(b, path, e) : no_room(e);
+	}
 	/* A name that only a subscription kept goes with it. */
 	if ((t->kinds & 1u << CHANGE_SETTINGS) && (events_of(b, &was) & NOTIFY_SUBSCRIPTION) &&
 		!(events_of(b, &was) & NOTIFY_NAME))
@@ -220,7 +298,6 @@ static int take_removed(struct notify_block *b, struct change *c, err *e)
 static int take_renamed(struct notify_block *b, struct change *c, err *e)
 {
 	slice old = change_path(c);
-	const struct target was = {.account = b->account, .path = old};
 	struct mailbox_item item;
 	int rc = get_item(b, c->mailbox, &item, e);
 
@@ -229,6 +306,7 @@ static int take_renamed(struct notify_block *b, struct change *c, err *e)
 	if (rc == 0)
 		return tell_path(b, old, e);
 	struct target is = target_of(b, &item);
+	const struct target was = {.account = b->account, .path = old, .rights = item.rights};
 	struct notify_touched *t = touched(b, c->mailbox);
 	if (!t)
 		return no_room(e);
@@ -239,16 +317,43 @@ static int take_renamed(struct notify_block *b, struct change *c, err *e)
 	return 0;
 }
 
+/* To be let in is as if the mailbox was made, to be shut out as if it was deleted (5.4). */
+static int take_rights(struct notify_block *b, struct change *c, err *e)
+{
+	struct mailbox_item item = {0};
+	bool saw;
+
+	if (!is_others(b) || !change_concerns(c, b->s->account, &saw))
+		return 0;
+	int rc = get_item(b, c->mailbox, &item, e);
+	struct notify_touched *t = touched(b, c->mailbox);
+	if (rc < 0 || !t)
+		return rc < 0 ? -1 : no_room(e);
+	if (rc > 0 && (item.rights & RIGHT_LOOKUP)) {
+		t->kinds |= 1u << CHANGE_CREATED;
+		return tell_path(b, item.path, e);
+	}
+	const struct target was = {b->account, c->mailbox, rc > 0 ? item.path : t->path, true, RIGHTS_ALL};
+	if (saw && was.path.n > 0 && (events_of(b, &was) & NOTIFY_NAME))
+		write_nonexistent(b, was.path);
+	return 0;
+}
+
 static int take_settings(struct notify_block *b, struct change *c, err *e)
 {
 	unsigned what = change_settings(c);
 	struct mailbox_item item;
-	int rc = get_item(b, c->mailbox, &item, e);
 
+	if (what & CHANGE_RIGHTS)
+		return take_rights(b, c, e);
+	int rc = get_item(b, c->mailbox, &item, e);
 	if (rc <= 0)
 		return rc < 0 ? -1 : take_messages(b, c, e);
 	struct target t = target_of(b, &item);
-	t.subscribed = true; /* it is or was */
+	if (is_others(b))
+		what &= ~(unsigned)CHANGE_SUBSCRIBED; /* its owner's */
+	else
+		t.subscribed = true; /* it is or was */
 	if ((what & CHANGE_SUBSCRIBED) && (events_of(b, &t) & NOTIFY_SUBSCRIPTION) &&
 		tell_item(b, &item, e) < 0)
 		return -1;
@@ -268,7 +373,7 @@ static int take_metadata(struct notify_block *b, struct change *c, err *e)
 	bool any = false;
 
 	if (c->mailbox == 0) {
-		for (const struct notify_group *g = b->spec->groups; g; g = g->next)
+		for (const struct notify_group *g = b->spec->groups; g && !is_others(b); g = g->next)
 			events |= g->events & NOTIFY_SERVER_METADATA;
 	} else {
 		int rc = get_item(b, c->mailbox, &item, e);
@@ -346,9 +451,24 @@ int imap_notify_statuses(struct notify_block *b, err *e)
 		struct target t = target_of(b, &item);
 		unsigned items = status_items(b->s, b->touched[i].kinds, events_of(b, &t));
 		if (items != 0)
-			imap_status_line(b->s, item.path, &item.row, items);
+			imap_status_line(b->s, name_of(b, item.path), &item.row, items);
 	}
 	return 0;
+}
+
+static void first_status(struct notify_block *b, const struct mailbox_item *item)
+{
+	struct target t = target_of(b, item);
+	unsigned events = events_of(b, &t), what = 0;
+
+	if (item->row.noselect || is_selected(b, item->row.id))
+		return;
+	if (events & NOTIFY_NEW)
+		what |= IMAP_STATUS_MESSAGES | IMAP_STATUS_UIDNEXT | IMAP_STATUS_UIDVALIDITY;
+	if (events & NOTIFY_FLAGS)
+		what |= IMAP_STATUS_UNSEEN | IMAP_STATUS_HIGHESTMODSEQ;
+	if (what != 0)
+		imap_status_line(b->s, name_of(b, item->path), &item->row, what);
 }
 
 int imap_notify_status_all(struct notify_block *b, err *e)
@@ -359,17 +479,20 @@ int imap_notify_status_all(struct notify_block *b, err *e)
 	if (mailbox_list(b->snap, b->account, b->arena, &items, &n, e) < 0)
 		return -1;
 	for (size_t i = 0; i < n; i++) {
-		struct target t = target_of(b, &items[i]);
-		unsigned events = events_of(b, &t), what = 0;
+		items[i].rights = RIGHTS_ALL;
+		first_status(b, &items[i]);
+	}
+	if (!imap_notify_of_others(b->spec))
+		return 0;
+	if (load_shared(b, e) < 0)
+		return -1;
+	for (size_t i = 0; i < b->n_shared; i++) {
+		struct mailbox_item item = b->shared[i];
 
-		if (items[i].row.noselect || is_selected(b, items[i].row.id))
-			continue;
-		if (events & NOTIFY_NEW)
-			what |= IMAP_STATUS_MESSAGES | IMAP_STATUS_UIDNEXT | IMAP_STATUS_UIDVALIDITY;
-		if (events & NOTIFY_FLAGS)
-			what |= IMAP_STATUS_UNSEEN | IMAP_STATUS_HIGHESTMODSEQ;
-		if (what != 0)
-			imap_status_line(b->s, items[i].path, &items[i].row, what);
+		b->account = item.row.account;
+		if (as_shared(b, &item, e) < 0)
+			return -1;
+		first_status(b, &item);
 	}
 	return 0;
 }

@@ -1,6 +1,7 @@
 #include "mailbox/change.h"
 #include "mailbox/address.h"
 #include "mailbox/keys.h"
+#include "mailbox/rights.h"
 #include "mailbox/row.h"
 
 bool change_range(struct change *c, uint32_t *ret_first, uint32_t *ret_last)
@@ -32,6 +33,26 @@ unsigned change_settings(const struct change *c)
 	if (c->kind != CHANGE_SETTINGS)
 		return 0;
 	return r.bad ? CHANGE_SUBSCRIBED | CHANGE_USE | CHANGE_SELECT : settings;
+}
+
+bool change_concerns(const struct change *c, uint32_t who, bool *ret_saw)
+{
+	struct rd r = rd_of(c->ranges);
+	bool concerns = false, saw = false;
+
+	if (!(rd_u8(&r) & CHANGE_RIGHTS) || c->kind != CHANGE_SETTINGS)
+		return false;
+	while (r.n > 0 && !r.bad) {
+		uint32_t grantee = rd_u32(&r);
+		bool looked = rd_u8(&r) != 0;
+
+		if (!r.bad && (grantee == who || grantee == RIGHTS_ANYONE)) {
+			concerns = true;
+			saw |= looked;
+		}
+	}
+	*ret_saw = saw;
+	return concerns;
 }
 
 int change_open(struct store_snap *snap, uint32_t account, uint32_t mailbox, uint64_t since,

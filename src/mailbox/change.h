@@ -20,6 +20,7 @@ enum change_setting {
 	CHANGE_SUBSCRIBED = 1,
 	CHANGE_USE = 2,    /* special use */
 	CHANGE_SELECT = 4, /* a mailbox became a mere name (\Noselect) */
+	CHANGE_RIGHTS = 8, /* what others may do there: change_concerns; alone in its row */
 };
 
 struct change {
@@ -37,6 +38,10 @@ bool change_range(struct change *c, uint32_t *ret_first, uint32_t *ret_last);
 slice change_path(const struct change *c);
 /* What of enum change_setting changed; all, where that is not known. */
 unsigned change_settings(const struct change *c);
+
+/* Of CHANGE_RIGHTS: whether rights of `who` changed, or anyone's; *ret_saw: they may have let him look it up.
+ */
+bool change_concerns(const struct change *c, uint32_t who, bool *ret_saw);
 
 struct change_scan {
 	struct store_scan scan;

@@ -199,10 +199,46 @@ static int drop_first(struct store_tx *tx, const struct key *prefix, uint32_t ac
 												      : 1;
 }
 
+/* The change row: whose rights are others than these, change_concerns. */
+static int tell(struct account_tx *a, uint32_t mailbox, const struct mailbox_grant *were, size_t n, err *e)
+{
+	char row[1 + 5 * LIMIT_GRANTS];
+	row[0] = CHANGE_RIGHTS;
+	for (size_t i = 0; i < n; i++) {
+		be32_put(row + 1 + 5 * i, were[i].grantee);
+		row[5 + 5 * i] = (were[i].rights & ~were[i].denied & RIGHT_LOOKUP) != 0;
+	}
+	return account_tx_change_raw(a, mailbox, CHANGE_SETTINGS, slice_make(row, 1 + 5 * n), e);
+}
+
+/* All grants of a mailbox end: those who had any hear of it. */
+static int tell_end(struct account_tx *a, uint32_t mailbox, err *e)
+{
+	struct key prefix = key_grants(a->id, mailbox);
+	struct mailbox_grant were[LIMIT_GRANTS];
+	struct store_scan sc;
+	slice k, v;
+	size_t n = 0;
+	if (store_tx_scan(a->tx, KEY_SLICE(prefix), &sc, e) < 0)
+		return -1;
+	int rc = store_scan_seek(&sc, KEY_SLICE(prefix), &k, &v, e);
+	for (; rc == 1 && n < LIMIT_GRANTS; rc = store_scan_next(&sc, &k, &v, e)) {
+		were[n].grantee = be32_get(k.p + k.n - 4);
+		if (row_grant_get(v, &were[n++], e) < 0) {
+			rc = -1;
+			break;
+		}
+	}
+	store_scan_close(&sc);
+	return rc < 0 ? -1 : n > 0 ? tell(a, mailbox, were, n, e) : 0;
+}
+
 int rights_tx_drop(struct account_tx *a, uint32_t mailbox, err *e)
 {
 	struct key prefix = key_grants(a->id, mailbox);
 	int rc;
+	if (tell_end(a, mailbox, e) < 0)
+		return -1;
 	do
 		rc = drop_first(a->tx, &prefix, a->id, e);
 	while (rc == 1);
@@ -281,8 +317,10 @@ static int run(struct store_tx *tx, void *arg, err *e)
 		return 0;
 	if (!there && may_grant(&a, c, e) < 0)
 		return -1;
-	if (put(&a, m->row.id, &g, e) < 0 || account_tx_change(&a, m->row.id, CHANGE_SETTINGS, NULL, e) < 0)
+	if (put(&a, m->row.id, &g, e) < 0 || tell(&a, m->row.id, &old, 1, e) < 0)
 		return -1;
+	if (c->grantee != RIGHTS_ANYONE)
+		store_tx_note(tx, c->grantee, 0, 0); /* whom he follows may be another */
 	return account_tx_close(&a, e);
 }
 

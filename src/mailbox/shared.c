@@ -264,6 +264,7 @@ static int follow_run(struct store_tx *tx, void *arg, err *e)
 	int rc = store_tx_get(tx, KEY_SLICE(job->key), &old, e);
 	if (rc < 0 || rc == job->on)
 		return rc < 0 ? -1 : 0;
+	store_tx_note(tx, job->by, 0, 0); /* his sessions follow other accounts then */
 	if (!job->on)
 		return store_tx_del(tx, KEY_SLICE(job->key), e);
 	if (may_follow(tx, job, e) < 0)

@@ -11,7 +11,8 @@
  * unsubscribe PATH, @ keepalive MS, @ notify-rows N, @ metadata PATH NAME
  * VALUE (PATH -: of the account), @ metadata-of ACCOUNT PATH NAME VALUE, @ lmdb; @ other PATH RIGHTS (bob
  * shares that mailbox of his, made with a message in it; nothing more: he takes all back), @ other-gone
- * (bob's account is removed).
+ * (bob's account is removed), @ bob WHAT... (the same in his mailboxes),
+ * @ accounts N (other1 to otherN).
  */
 #include "imap/login.h"
 #include "imap/session.h"
@@ -304,17 +305,44 @@ static enum talk_result folder_directive(struct world *w, slice word, slice path
 	return rc < 0 ? TALK_FAILED : TALK_OK;
 }
 
+static enum talk_result add_accounts(struct world *w, uint32_t n)
+{
+	err e = {0};
+
+	open_store(w);
+	for (uint32_t i = 1; i <= n; i++) {
+		uint32_t id;
+		char name[16];
+
+		int len = snprintf(name, sizeof name, "other%u", i);
+		if (account_add(w->store, slice_make(name, (size_t)len), S("example.test"), NULL, &id, &e) <
+			0)
+			die("account", &e);
+	}
+	return TALK_OK;
+}
+
 static enum talk_result store_directive(struct world *w, slice word, slice rest)
 {
 	slice path;
 	uint32_t n;
 
+	if (slice_eq(word, S("bob")) && slice_word(&rest, &word)) {
+		uint32_t alice = w->account;
+
+		w->account = w->bob;
+		enum talk_result result = store_directive(w, word, rest);
+		w->account = alice;
+		return result;
+	}
 	if (slice_eq(word, S("messages")) && take_number(&rest, &n) && slice_word(&rest, &path)) {
 		find(w, path);
 		while (n-- > 0)
 			deliver_numbered(w, path);
 		return TALK_OK;
 	}
+	if (slice_eq(word, S("accounts")) && take_number(&rest, &n))
+		return add_accounts(w, n);
 	if (slice_eq(word, S("quota")) && take_number(&rest, &n)) {
 		const struct account_settings limit = {.has_quota = true, .quota_bytes = n};
 		err e = {0};

@@ -42,7 +42,8 @@ static int make(struct imap_digests *d, struct imap_walk *w, struct imap_item *i
 		return there;
 	if (mail_summary_envelope(&item->summary, 0, &v) < 0)
 		return err_set(e, ERR_CORRUPT, "a summary is damaged");
-	int rc = mail_digest_make(&d->room, &v, d->secret, w->arena, &record, e);
+	int rc = mail_digest_make(
+		&d->room, &v, !(item->summary.flags & MAIL_NOTE_CUT_TEXT), d->secret, w->arena, &record, e);
 	if (rc == 0) {
 		*ret = arena_copy(w->arena, buf_slice(&record));
 		if (!ret->p)

@@ -14,16 +14,21 @@ static int hit_now(struct find *f, struct imap_walk *w, struct imap_item *item, 
 	return f->hit(f, w, item, true, e) < 0 ? -1 : 1;
 }
 
-/* What decides is loaded step by step: entry; message and summary; the message itself. */
+/* What decides is loaded step by step: entry; message and digest; summary; the message itself. */
 static int now(struct imap_walk *w, struct imap_item *item, err *e)
 {
 	struct find *f = w->arg;
 	struct search_message m = {.item = item, .keywords = w->keywords, .text = &f->text};
 	int v = imap_search_match(&f->q, &m, e);
 
-	if (v == SEARCH_UNKNOWN) {
-		m.loaded = f->q.needs;
-		int there = imap_walk_load(w, item, m.loaded, e);
+	const unsigned steps[] = {f->q.needs & ~(unsigned)IMAP_NEED_SUMMARY, f->q.needs};
+	for (size_t i = 0; i < COUNT_OF(steps) && v == SEARCH_UNKNOWN; i++) {
+		unsigned more = steps[i] & ~m.loaded;
+
+		if (more == 0)
+			continue;
+		int there = imap_walk_load(w, item, more, e);
+		m.loaded |= more;
 		v = there > 0 ? imap_search_match(&f->q, &m, e) : there < 0 ? -1 : SEARCH_NO;
 	}
 	if (v == SEARCH_UNKNOWN) {
@@ -40,8 +45,10 @@ static int now(struct imap_walk *w, struct imap_item *item, err *e)
 static int later(struct imap_walk *w, struct imap_item *item, err *e)
 {
 	struct find *f = w->arg;
-	struct search_message m = {
-		.item = item, .keywords = w->keywords, .text = &f->text, .loaded = f->q.needs | IMAP_NEED_BLOB};
+	struct search_message m = {.item = item,
+		.keywords = w->keywords,
+		.text = &f->text,
+		.loaded = f->q.needs | IMAP_NEED_BLOB};
 	int v = imap_search_match(&f->q, &m, e);
 
 	if (v == SEARCH_YES && f->hit(f, w, item, false, e) < 0)

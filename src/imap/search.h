@@ -2,6 +2,7 @@
 #pragma once
 #include "imap/partial.h"
 #include "imap/session_int.h"
+#include "mail/digest.h"
 
 enum search_op {
 	SEARCH_ALL,
@@ -34,15 +35,17 @@ struct search_node {
 	enum search_op op;
 	bool negate;
 	uint8_t flags;
-	slice name; /* keyword, header field */
-	slice text; /* folded UTF-8; empty matches all that is there */
+	slice name;     /* keyword, header field */
+	slice text;     /* folded UTF-8; empty matches all that is there */
+	uint64_t marks; /* of it, where the digest knows those of the field; else 0 */
+	enum mail_digest_field marked;
 	uint64_t number;
 	int64_t day; /* since 1970-01-01; of SEARCH_OLDER a second */
 	struct imap_seqset set;
 	bool set_is_uids;
 	struct uidset uids; /* the set, resolved; freed with the search */
 	struct search_node *child, *next;
-	struct search_node *next_set; /* nodes that hold uids */
+	struct search_node *next_set;  /* nodes that hold uids */
 	struct search_node *next_body; /* of SEARCH_BODY and SEARCH_TEXT */
 	bool found;                    /* of these: in the message in hand (search_text) */
 };
@@ -79,7 +82,7 @@ struct search_text;
 
 struct search_message {
 	struct imap_item *item;
-	slice keywords;  /* of the mailbox */
+	slice keywords; /* of the mailbox */
 	struct search_text *text;
 	unsigned loaded; /* enum imap_need: what may be looked at */
 };

@@ -38,6 +38,9 @@ static int match_header(const struct search_node *n, struct search_message *m, e
 {
 	slice field;
 
+	if (n->marks && (m->loaded & IMAP_NEED_DIGEST) &&
+		!mail_digest_may_have(&m->item->digest, n->marked, n->marks))
+		return SEARCH_NO;
 	if (!(m->loaded & IMAP_NEED_SUMMARY))
 		return SEARCH_UNKNOWN;
 	if (from_envelope(m, n->name, &field))

@@ -121,6 +121,28 @@ static bool take_text(struct parser *p, slice *ret)
 	return good || imap_args_fail(p->a, "the command is too large");
 }
 
+static const slice marked[DIGEST_FIELDS] = {
+	[DIGEST_IN_SUBJECT] = SLICE_INIT("subject"),
+	[DIGEST_IN_FROM] = SLICE_INIT("from"),
+	[DIGEST_IN_TO] = SLICE_INIT("to"),
+	[DIGEST_IN_CC] = SLICE_INIT("cc"),
+};
+
+/* And what of it the digest can say. */
+static bool take_field_text(struct parser *p, struct search_node *n)
+{
+	if (!take_text(p, &n->text))
+		return false;
+	for (unsigned i = 0; i < DIGEST_FIELDS; i++) {
+		if (!slice_ieq(n->name, marked[i]))
+			continue;
+		n->marked = (enum mail_digest_field)i;
+		n->marks = mail_digest_marks(n->text);
+		p->q->needs |= n->marks ? IMAP_NEED_DIGEST : 0;
+	}
+	return true;
+}
+
 static bool take_date(struct imap_args *a, int64_t *ret_day)
 {
 	slice text;
@@ -245,14 +267,14 @@ static bool take_argument(struct parser *p, const struct key *k, unsigned depth,
 	case DATE:
 		return imap_take_sp(a) && take_date(a, &n->day);
 	case STRING:
-		if (k->op != SEARCH_HEADER) {
-			n->next_body = p->q->bodies;
-			p->q->bodies = n;
-		}
+		if (k->op == SEARCH_HEADER)
+			return imap_take_sp(a) && take_field_text(p, n);
+		n->next_body = p->q->bodies;
+		p->q->bodies = n;
 		return imap_take_sp(a) && take_text(p, &n->text);
 	case FIELD_AND_STRING:
 		return imap_take_sp(a) && imap_take_astring(a, &n->name) && imap_take_sp(a) &&
-		       take_text(p, &n->text);
+		       take_field_text(p, n);
 	case UID_SET:
 		return imap_take_sp(a) && take_set(p, n, true);
 	case UID_AFTER:

@@ -75,7 +75,7 @@ int imap_walk_load(struct imap_walk *w, struct imap_item *item, unsigned needs, 
 	}
 	if (needs & IMAP_NEED_SAVED)
 		item->saved_us = saved(s, item);
-	if (needs & (IMAP_NEED_SUMMARY | IMAP_NEED_FRONT)) {
+	if ((needs & (IMAP_NEED_SUMMARY | IMAP_NEED_FRONT)) && !item->has_summary) {
 		rc = load_summary(w, item, needs & IMAP_NEED_SUMMARY, e);
 		if (rc <= 0)
 			return rc;

@@ -8,12 +8,12 @@
 #include "mail/decode.h"
 #include "mail/subject.h"
 
-enum { VERSION = 1, HAS_DATE = 1, REPLY = 2, HAS_SUBJECT = 4, HAS_ID = 8, PARENTS_CUT = 16 };
+enum { VERSION = 2, HAS_DATE = 1, REPLY = 2, HAS_SUBJECT = 4, HAS_ID = 8, PARENTS_CUT = 16 };
 
 #define ROOM (4 * LIMIT_MAIL_FIELD) /* a field decoded and folded */
 
 /* Bytes of a text that are kept: all of nearly every one. Together they leave room for some parents. */
-static const uint8_t kept[DIGEST_TEXTS] = {200, 40, 40, 40, 40, 40};
+static const uint8_t kept[DIGEST_TEXTS] = {168, 40, 40, 40, 40, 40};
 
 /* ---- texts ---- */
 
@@ -35,7 +35,7 @@ static void empty(struct buf *b)
 
 static slice decoded(struct mail_digest_room *r, slice raw)
 {
-	if (ascii_only(raw) && slice_find(raw, S("=?")) < 0)
+	if (ascii_only(raw) && slice_find(raw, S("=?")) < 0 && slice_find_c(raw, '\x1b') < 0)
 		return raw;
 	empty(&r->decoded);
 	mail_words_decode(&r->decoded, raw);
@@ -198,6 +198,38 @@ int mail_digest_ids(struct mail_digest_room *r, const struct mail_envelope *v, c
 	return 0;
 }
 
+/* ---- marks ---- */
+
+uint64_t mail_digest_marks(slice folded_text)
+{
+	uint64_t marks = 0;
+
+	for (size_t i = 1; i < folded_text.n; i++) {
+		uint32_t both = (uint32_t)ascii_upper(folded_text.p[i - 1]) << 8 ^
+				(uint8_t)ascii_upper(folded_text.p[i]);
+
+		marks |= UINT64_C(1) << (both * UINT32_C(0x9E3779B1) >> 26);
+	}
+	return marks;
+}
+
+bool mail_digest_may_have(const struct mail_digest *d, enum mail_digest_field which, uint64_t marks)
+{
+	return (marks & ~be64_get(d->marks.p + which * (size_t)8)) == 0;
+}
+
+static void put_marks(struct mail_digest_room *r, const struct mail_envelope *v, bool whole, struct buf *out)
+{
+	const slice fields[DIGEST_FIELDS] = {v->subject, v->from, v->to, v->cc};
+
+	for (unsigned i = 0; i < DIGEST_FIELDS; i++) {
+		slice text = fields[i].n > 0 ? folded(r, decoded(r, fields[i])) : S("");
+		bool sure = whole && !r->folded.failed && !r->decoded.failed;
+
+		wire_put_u64(out, sure ? mail_digest_marks(text) : UINT64_MAX);
+	}
+}
+
 /* ---- the record ---- */
 
 /* To whole characters. */
@@ -219,8 +251,8 @@ static void put_date(struct buf *out, const struct mail_date *d)
 	wire_put_u16(out, (uint16_t)d->zone_min);
 }
 
-int mail_digest_make(struct mail_digest_room *r, const struct mail_envelope *v, const uint64_t key[2],
-	struct arena *scratch, struct buf *out, err *e)
+int mail_digest_make(struct mail_digest_room *r, const struct mail_envelope *v, bool whole,
+	const uint64_t key[2], struct arena *scratch, struct buf *out, err *e)
 {
 	struct buf texts = BUF_INIT(MAIL_DIGEST_MAX);
 	struct mail_date d = {0};
@@ -230,19 +262,20 @@ int mail_digest_make(struct mail_digest_room *r, const struct mail_envelope *v, 
 	slice parents;
 
 	for (unsigned i = 0; i < DIGEST_TEXTS; i++) {
-		slice whole = mail_digest_text(r, v, (enum mail_digest_text)i, scratch, &reply);
-		slice part = cut_text(whole, kept[i]);
+		slice text = mail_digest_text(r, v, (enum mail_digest_text)i, scratch, &reply);
+		slice part = cut_text(text, kept[i]);
 
 		if (i == DIGEST_SUBJECT)
-			subject = mail_digest_hash(key, whole);
-		if (part.n < whole.n)
+			subject = mail_digest_hash(key, text);
+		if (part.n < text.n)
 			cut |= (uint8_t)(1u << i);
 		wire_put_u8(&texts, (uint8_t)part.n);
 		buf_add(&texts, part);
 	}
 	int rc = mail_digest_ids(r, v, key, &id, &parents);
 	bool dated = v->date.p && mail_date_parse(v->date, &d);
-	size_t head = 4 + dated * (size_t)7 + (subject > 0) * (size_t)8 + (id > 0) * (size_t)8;
+	size_t head =
+		4 + DIGEST_FIELDS * 8 + dated * (size_t)7 + (subject > 0) * (size_t)8 + (id > 0) * (size_t)8;
 	size_t most = (MAIL_DIGEST_MAX - head - texts.n) / 8;
 	bool many = rc == 0 && parents.n / 8 > most;
 	if (rc == 0) {
@@ -251,6 +284,7 @@ int mail_digest_make(struct mail_digest_room *r, const struct mail_envelope *v, 
 			(uint8_t)((dated ? HAS_DATE : 0) | (reply ? REPLY : 0) | (subject ? HAS_SUBJECT : 0) |
 				  (id ? HAS_ID : 0) | (many ? PARENTS_CUT : 0)));
 		wire_put_u8(out, cut);
+		put_marks(r, v, whole, out);
 		if (dated)
 			put_date(out, &d);
 		if (subject)
@@ -283,11 +317,13 @@ static const uint8_t *take(const uint8_t **p, const uint8_t *end, size_t n)
 
 int mail_digest_read(slice record, struct mail_digest *ret, err *e)
 {
-	const uint8_t *p = (const uint8_t *)record.p, *end = p + record.n, *at = take(&p, end, 3);
+	const uint8_t *p = (const uint8_t *)record.p, *end = p + record.n, *at = take(&p, end, 3),
+		      *marks = take(&p, end, DIGEST_FIELDS * 8);
 	uint8_t flags = at ? at[1] : 0;
 	struct mail_digest d;
 
 	d.cut = at ? at[2] : 0;
+	d.marks = slice_make(marks, DIGEST_FIELDS * 8);
 	d.has_date = flags & HAS_DATE;
 	d.reply = flags & REPLY;
 	d.parents_cut = flags & PARENTS_CUT;

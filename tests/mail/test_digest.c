@@ -24,7 +24,7 @@ static void make(struct made *m, const struct mail_envelope *v)
 
 	*m = (struct made){.arena = arena_new(1 << 20), .record = BUF_INIT(MAIL_DIGEST_MAX)};
 	assert_non_null(m->arena);
-	assert_int_equal(mail_digest_make(&m->room, v, key, m->arena, &m->record, &e), 0);
+	assert_int_equal(mail_digest_make(&m->room, v, true, key, m->arena, &m->record, &e), 0);
 	assert_int_equal(mail_digest_read(buf_slice(&m->record), &m->d, &e), 0);
 }
 
@@ -108,14 +108,14 @@ static void test_bounds(void **state)
 		make(&m, &v);
 		if (!m.d.parents_cut)
 			assert_int_equal(m.d.parents.n, n * 8);
-		assert_true(m.d.parents_cut == (n > 56));
+		assert_true(m.d.parents_cut == (n > 52));
 		done(&m);
 		v.subject = buf_slice(&subject);
 		v.from = v.to = v.cc = buf_slice(&from);
 		make(&m, &v);
 		assert_true(m.record.n <= MAIL_DIGEST_MAX && m.d.parents_cut == (n > 5));
 		assert_int_equal(m.d.cut, (1 << DIGEST_TEXTS) - 1);
-		assert_int_equal(m.d.texts[DIGEST_SUBJECT].n, 200); /* whole characters */
+		assert_int_equal(m.d.texts[DIGEST_SUBJECT].n, 168); /* whole characters */
 		assert_true(m.d.subject == mail_digest_hash(key, mail_digest_text(&m.room, &v, DIGEST_SUBJECT,
 									 m.arena, NULL)));
 		assert_int_equal(m.d.texts[DIGEST_FROM].n, 40);
@@ -161,12 +161,44 @@ static void test_damaged(void **state)
 	done(&m);
 }
 
+static bool may(const struct made *m, enum mail_digest_field which, const char *folded)
+{
+	return mail_digest_may_have(&m->d, which, mail_digest_marks(slice_of(folded)));
+}
+
+/* What is in a field is never denied, in whatever form it came; what is not mostly is. */
+static void test_marks(void **state)
+{
+	struct mail_envelope v = {.subject = S("Re: [x] =?utf-8?q?caf=C3=A9?= plan"),
+		.from = S("\"Bob B.\" <bob@example.org>, eve@example.org"),
+		.to = S("\x1b$B$3$s\x1b(B <a@example.org>")};
+	struct made m;
+
+	(void)state;
+	make(&m, &v);
+	assert_true(may(&m, DIGEST_IN_SUBJECT, "RE: [X] CAFE\xcc\x81 PLAN"));
+	assert_true(may(&m, DIGEST_IN_SUBJECT, "E"));
+	assert_true(may(&m, DIGEST_IN_FROM, ">, EVE@EXAMPLE"));
+	assert_true(may(&m, DIGEST_IN_TO, "\xe3\x81\x93\xe3\x82\x93 <A@"));
+	assert_false(may(&m, DIGEST_IN_SUBJECT, "ZWETSCHGENDATSCHI"));
+	assert_false(may(&m, DIGEST_IN_TO, "ZWETSCHGENDATSCHI"));
+	assert_false(may(&m, DIGEST_IN_CC, "AT"));
+	assert_true(mail_digest_marks(S("Ab")) == mail_digest_marks(S("aB")));
+	buf_reset(&m.record);
+	err e = {0};
+	assert_int_equal(mail_digest_make(&m.room, &v, false, key, m.arena, &m.record, &e), 0);
+	assert_int_equal(mail_digest_read(buf_slice(&m.record), &m.d, &e), 0);
+	assert_true(may(&m, DIGEST_IN_CC, "ANYTHING")); /* the envelope has not all of it */
+	done(&m);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_all_there),
 		cmocka_unit_test(test_nothing_there),
 		cmocka_unit_test(test_bounds),
+		cmocka_unit_test(test_marks),
 		cmocka_unit_test(test_damaged),
 	};
 

@@ -458,6 +458,7 @@ int imap_box_expunged(struct imap_session *s, const struct uidset *uids)
 			 ? -ENOMEM
 			 : 0;
 
+	s->box.settled = false; /* neither what the mailbox was nor what it is */
 	uidset_free(&known);
 	return rc;
 }
@@ -494,10 +495,10 @@ int imap_box_news(struct imap_session *s, bool expunges)
 		rc = tell_added(s, &n.added);
 	if (rc == 0)
 		rc = imap_notify_fetch(s, &n.others);
-	if (rc == 0) {
+	if (rc == 0)
 		tell_highest(s);
+	if (rc == 0 && events != 0) /* else it is behind its mailbox */
 		imap_view_settle(s);
-	}
 	news_free(&n);
 	return rc;
 }

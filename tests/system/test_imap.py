@@ -416,6 +416,21 @@ def test_idle_hears_another_session(h):
         t.bad("DONE")
 
 
+def test_no_news_but_of_ones_own_expunge(h):
+    """Who wants no news of the selected mailbox is told what it expunges itself, once; others' views are their own."""
+    with fresh(h, "Deaf", 3) as first, h.imap(select="Deaf") as other:
+        other.ok("STORE 1 +FLAGS.SILENT (\\Deleted)")
+        first.ok("NOOP")
+        first.ok("NOTIFY SET (personal (MailboxName))")
+        other.ok("NOOP")
+        contains(joined(first.ok("EXPUNGE")), "* 1 EXPUNGE")
+        equal([text_of(r) for r in first.ok("FETCH 1:* UID")], ["* 1 FETCH (UID 2)", "* 2 FETCH (UID 3)"])
+        equal([text_of(r) for r in other.ok("UID FETCH 2:3 UID")], ["* 2 FETCH (UID 2)", "* 3 FETCH (UID 3)", "* 1 EXPUNGE"])
+        got = joined(first.ok("NOTIFY SET (selected (MessageNew MessageExpunge))"))
+        check("EXPUNGE" not in got, got)
+        equal(len(first.ok("FETCH 1:* UID")), 2)
+
+
 def test_expunge_is_not_told_amid_fetch(h):
     with fresh(h, "Late", 4) as t, h.imap(select="Late") as other:
         other.ok("STORE 1 +FLAGS.SILENT (\\Deleted)")

@@ -9,7 +9,8 @@ import sys
 
 from harness import Wrong, check, contains, equal, joined, main, shorten
 
-SEED, COMMANDS = 20240501, 4000
+SEED, COMMANDS = 20240501, 5000
+LIMIT = 1000  # messages of one command
 
 ATOM_NOT = set(b'(){ %*"\\]') | set(range(0x20)) | set(range(0x7f, 256))
 SYSTEM_FLAGS = {b"\\answered", b"\\flagged", b"\\deleted", b"\\seen", b"\\draft"}
@@ -22,7 +23,10 @@ PLAIN_CODES = {b"ALERT", b"PARSE", b"READ-ONLY", b"READ-WRITE", b"TRYCREATE", b"
                b"ALREADYEXISTS", b"NONEXISTENT", b"AUTHENTICATIONFAILED", b"AUTHORIZATIONFAILED", b"UNAVAILABLE",
                b"PRIVACYREQUIRED", b"LIMIT", b"OVERQUOTA", b"CANNOT", b"INUSE", b"EXPUNGEISSUED", b"CORRUPTION",
                b"SERVERBUG", b"CLIENTBUG", b"HASCHILDREN", b"NOPERM", b"CONTACTADMIN", b"EXPIRED", b"UNKNOWN-CTE",
-               b"TOOBIG", b"USEATTR", b"UIDREQUIRED"}
+               b"TOOBIG", b"USEATTR", b"UIDREQUIRED", b"NOTIFICATIONOVERFLOW"}
+RIGHTS = b"lrswipkxtecda"
+NOTIFY_EVENTS = [b"MessageNew", b"MessageExpunge", b"FlagChange", b"AnnotationChange", b"MailboxName", b"SubscriptionChange",
+                 b"MailboxMetadataChange", b"ServerMetadataChange"]
 
 
 class Grammar:
@@ -199,6 +203,19 @@ class Grammar:
         elif name == b"MAILBOXID":
             self.want(b" ")
             self.objectid()
+        elif name == b"MESSAGELIMIT":
+            self.want(b" ")
+            self.number(1)
+            if self.maybe(b" "):
+                self.number(1)
+        elif name == b"METADATA":
+            if not self.maybe(b" TOOMANY") and not self.maybe(b" NOPRIVATE"):
+                self.match(b" (LONGENTRIES|MAXSIZE) ", "what of METADATA")
+                self.number()
+        elif name == b"BADEVENT":
+            self.want(b" ")
+            got = self.many(self.atom, 1)
+            check(set(got) < set(NOTIFY_EVENTS) and len(set(got)) == len(got), "events:", got)
         elif name == b"APPENDUID":
             self.match(rb" [1-9][0-9]* [1-9][0-9]*(:[1-9][0-9]*)?", "UIDVALIDITY and UIDs")
         elif name == b"COPYUID":
@@ -394,7 +411,80 @@ class Grammar:
         name = self.mailbox()
         check(name == b"INBOX" or name.lower() != b"inbox", name)
         if not lsub and self.maybe(b" "):
-            self.match(rb'\("CHILDINFO" \("SUBSCRIBED"\)\)', "extended data of LIST")
+            got = self.many(self.list_extension, 1)
+            check(len(set(got)) == len(got), "extended data of LIST twice", got)
+
+    def list_extension(self):
+        """RFC 5258 6, and OLDNAME of RFC 9051 and 5465."""
+        if self.maybe(b'"OLDNAME" ('):
+            self.mailbox()
+            self.want(b")")
+            return b"OLDNAME"
+        return self.match(rb'"CHILDINFO" \("SUBSCRIBED"\)', "extended data of LIST")
+
+    # ---- rights and metadata ----
+
+    def rights(self, all_of=RIGHTS):
+        got = self.astring()
+        check(set(got) <= set(all_of) and len(set(got)) == len(got), "rights:", got)
+        return got
+
+    def acl(self, name):
+        """RFC 4314 4. The virtual c and d are there when a right they stand for is (2.1.1)."""
+        self.want(b" ")
+        self.mailbox()
+        if name == b"ACL":
+            seen = []
+            while self.maybe(b" "):
+                seen.append(self.astring())
+                self.want(b" ")
+                self.virtual(self.rights())
+            check(len(set(seen)) == len(seen), "an identifier twice in ACL", seen)
+            return
+        self.want(b" ")
+        if name == b"MYRIGHTS":
+            self.virtual(self.rights())
+            return
+        self.astring()
+        self.want(b" ")
+        got = self.rights()
+        while self.maybe(b" "):
+            more = self.rights()
+            check(more and not set(more) & set(got), "a right twice in LISTRIGHTS", more, got)
+            got += more
+        check(set(got) in (set(), set(RIGHTS)), "LISTRIGHTS names some of the rights", got)
+
+    def virtual(self, got):
+        for virtual, of in (b"c", b"kx"), (b"d", b"te"):
+            equal(virtual in got, any(bytes([c]) in got for c in of), f"{virtual} of {got}")
+
+    def entry(self):
+        name = self.astring()
+        check(re.fullmatch(rb"/(private|shared)(/[!-$&-)+-.0-~ ]+)*", name, re.I), "the name of an entry:", name)
+        return name.lower()
+
+    def metadata(self):
+        """RFC 5464 5: entries with values, or names alone, which nobody asked for."""
+        self.want(b" ")
+        if not self.maybe(b'""'):
+            self.mailbox()
+        self.want(b" ")
+        if not self.peek(b"("):
+            self.entry()
+            while self.maybe(b" "):
+                self.entry()
+            return False
+        got = []
+        self.want(b"(")
+        while not got or self.maybe(b" "):
+            got.append(self.entry())
+            self.want(b" ")
+            if self.peek(b"~"):
+                self.literal(True)
+            else:
+                self.nstring()
+        self.want(b")")
+        return True
 
     def thread(self, top=True):
         """RFC 5256 5: numbers of one line of answers, then lists of at least two, or of one that is all there is."""
@@ -461,7 +551,7 @@ class Grammar:
         name, value = self.atom(), None
         if name in (b"OK", b"NO", b"BAD", b"BYE", b"PREAUTH"):
             self.want(b" ")
-            self.resp_text()
+            value = self.resp_text()
         elif name == b"CAPABILITY":
             self.want(b" ")
             self.capabilities()
@@ -515,7 +605,11 @@ class Grammar:
         elif name == b"QUOTA":
             self.match(rb' "" \(STORAGE [0-9]+ [0-9]+\)', "a quota")
         elif name == b"NAMESPACE":
-            self.want(b' (("" "/")) (("Other Users/" "/")) NIL')
+            self.match(rb' \(\("" "/"\)\) (NIL|\(\("Other Users/" "/"\)\)) NIL', "namespaces")
+        elif name in (b"ACL", b"MYRIGHTS", b"LISTRIGHTS"):
+            self.acl(name)
+        elif name == b"METADATA":
+            value = self.metadata()
         else:
             self.fail("a response that is known")
         return name, value, None
@@ -524,15 +618,19 @@ class Grammar:
 class Session:
     """Speaks, reads whole responses, and keeps count of messages as RFC 3501 7.3 and 7.4.1 have it."""
 
-    def __init__(self, house, rev2, tag, qresync=False, uidonly=False):
+    def __init__(self, house, rev2, tag, qresync=False, uidonly=False, user="alice"):
+        if not hasattr(house, "said"):
+            house.said = set()  # responses and codes
         self.house, self.rev2_wanted, self.tag_char, self.n = house, rev2, tag, 0
-        self.qresync, self.uidonly = qresync, uidonly
-        self.talk = None
+        self.qresync, self.uidonly, self.user = qresync, uidonly, user
+        self.talk, self.home = None, b"box"
         self.open()
 
     def open(self):
-        self.talk = self.house.imap("alice")
+        self.talk = self.house.imap(self.user)
         self.rev2, self.exists, self.selected = False, 0, False
+        self.notified = False  # NOTIFY was set: there is news of other mailboxes
+        self.at_once = False  # and of the selected one, even when a command is on its way (RFC 5465 5.3)
         if self.rev2_wanted:
             self.run(b"ENABLE IMAP4rev2")
             self.rev2 = True
@@ -570,6 +668,7 @@ class Session:
             elif g.maybe(b"* "):
                 name, value, items = g.untagged(tag)
                 got.append((name, value, items))
+                self.house.said.add(name)
                 self.count(name, value, items, verb, by_uid, command)
                 bye |= name == b"BYE"
             else:
@@ -577,6 +676,7 @@ class Session:
                 status = g.match(rb"OK|NO|BAD", "OK, NO or BAD")
                 g.want(b" ")
                 code = g.resp_text()
+                self.house.said.add(code)
             if g.at != len(data):
                 g.fail("the end")
             if data.startswith(tag + b" "):
@@ -584,6 +684,8 @@ class Session:
             if bye and verb != b"LOGOUT":
                 self.open()
                 return b"BYE", None, got
+        if verb == b"NOTIFY" and status == b"OK":
+            self.notified, self.at_once = True, b"(SELECTED " in command.upper()
         self.after(verb, status, got)
         return status, code, got
 
@@ -594,12 +696,12 @@ class Session:
         elif name == b"VANISHED":
             earlier, n = value
             check(self.qresync or self.uidonly, "VANISHED that was not asked for")
-            check(earlier or by_uid or verb not in (b"FETCH", b"STORE", b"SEARCH"), "VANISHED during", command)
+            check(earlier or self.at_once or by_uid or verb not in (b"FETCH", b"STORE", b"SEARCH"), "VANISHED during", command)
             check(earlier or n <= self.exists, "VANISHED of more than there is", n, self.exists)
             self.exists -= 0 if earlier else n
         elif name == b"EXPUNGE":
             check(not self.qresync and not self.uidonly, "EXPUNGE after ENABLE QRESYNC or UIDONLY")
-            check(by_uid or verb not in (b"FETCH", b"STORE", b"SEARCH"), "EXPUNGE during", command)
+            check(self.at_once or by_uid or verb not in (b"FETCH", b"STORE", b"SEARCH"), "EXPUNGE during", command)
             check(value <= self.exists, "EXPUNGE of a number that is not there", value, self.exists)
             self.exists -= 1
         elif name == b"UIDFETCH":
@@ -609,6 +711,11 @@ class Session:
             check(value <= self.exists, "FETCH of a number that is not there", value, self.exists)
             check(len(set(items)) == len(items) or any(b"[]" in i for i in items), "an item twice:", items)
             check(not by_uid or b"UID" in items, "no UID in an answer to", command)
+        elif name == b"METADATA":
+            check(value or self.notified, "names of entries that nobody asked for")
+            check(not value or verb in (b"GETMETADATA", b"LIST"), "METADATA in answer to", command)
+        elif name in (b"ACL", b"LISTRIGHTS", b"MYRIGHTS"):
+            check(verb == (b"GET" + name if name == b"ACL" else name) or verb == b"LIST", name, "in answer to", command)
         elif name == b"ESEARCH":
             equal(value, by_uid or verb == b"ESEARCH", "UID of ESEARCH")
         elif name in (b"SORT", b"THREAD"):
@@ -622,7 +729,7 @@ class Session:
                 check(name in names, "SELECT does not say", name)
             if self.selected:
                 equal(b"RECENT" in names, not self.rev2, "RECENT")
-                equal(b"LIST" in names, self.rev2, "LIST")
+                check(self.notified or (b"LIST" in names) == self.rev2, "LIST")
         if verb in (b"CLOSE", b"UNSELECT") and status == b"OK":
             self.selected = False
         if not self.selected:
@@ -661,7 +768,8 @@ MESSAGES = [
     b"Subject: bare\nFrom: lf@example.org\n\nbody\nbody\n",
 ]
 
-BOXES = [b"box", b"box", b"box/child", b"INBOX", b"inbox", b"other", b'"two words"', b"&AOQ-", b"gone/below", b'"quote\\"d"']
+BOXES = [b"box", b"box", b"box/child", b"INBOX", b"inbox", b"other", b'"two words"', b"&AOQ-", b"gone/below", b'"quote\\"d"',
+         b'"Other Users/bob@example.test/box"', b'"Other Users/alice@example.test/box"', b'"Other Users/bob@example.test"']
 
 
 class Maker:
@@ -724,6 +832,43 @@ class Maker:
                         b'HEADER Content-Type ""', b"UNANSWERED", b"SUBJECT {2+}\r\nin",
                         b"MODSEQ " + self.modseq(), b'MODSEQ "/flags/\\\\Seen" all ' + self.modseq())
 
+    def acl(self):
+        box = self.box()
+        who = self.one(b"bob", b"anyone", b"-bob", b"alice", b"-anyone", b"nobody", b'"bob@example.test"', b"{3+}\r\nbob")
+        rights = self.one(b"", b"+", b"-") + self.one(b"lrs", b"lrswite", b"la", b"kx", b"cd", b"lrswipkxtea", b"r")
+        return self.one(b"SETACL " + box + b" " + who + b" " + self.one(rights, rights, b'""'), b"DELETEACL " + box + b" " + who,
+                        b"GETACL " + box, b"LISTRIGHTS " + box + b" " + who, b"MYRIGHTS " + box)
+
+    def entry(self):
+        return self.one(b"/private/comment", b"/shared/comment", b"/PRIVATE/Comment", b'"/private/two words/x"', b"/shared/vendor/a/b",
+                        b"/private/specialuse", b"/shared/admin", b"/private/filters/values/small", b"{15+}\r\n/shared/comment")
+
+    def entries(self):
+        return self.one(self.entry(), b"(" + self.entry() + b")", b"(" + self.entry() + b" " + self.entry() + b")")
+
+    def metadata(self):
+        box = self.one(self.box(), self.box(), b'""')
+        value = self.one(b"NIL", b'"short"', b'"quote\\"d"', b'""', b"{11+}\r\nover\r\nlines", b"~{3+}\r\na\0b",
+                         b"{300+}\r\n" + b"v" * 300, b"{4+}\r\n\xe4\xbd\xa0!", b"{2+}\r\n\xff!")
+        options = self.one(b"(DEPTH 1) ", b"(MAXSIZE 10) ", b"(DEPTH infinity MAXSIZE 100) ", b"(maxsize 0) ", b"(DEPTH 0) ")
+        return self.one(b"SETMETADATA " + box + b" (" + self.entry() + b" " + value + b")",
+                        b"SETMETADATA " + box + b" (/private/comment " + value + b" /shared/x NIL)",
+                        b"GETMETADATA " + box + b" " + self.entries(), b"GETMETADATA " + options + box + b" " + self.entries(),
+                        b"GETMETADATA " + box + b" " + options + self.entries(),
+                        b"GETMETADATA " + box + b" (DEPTH infinity) " + self.one(b"/private", b"(/shared /private)"))
+
+    def notify(self):
+        some = self.one(b"(MessageNew MessageExpunge)", b"(MessageNew MessageExpunge FlagChange)", b"NONE")
+        other = self.one(b"(MailboxName SubscriptionChange)", b"(MessageNew MessageExpunge MailboxName)",
+                         b"(MailboxMetadataChange ServerMetadataChange)", b"(messagenew messageexpunge flagchange mailboxname"
+                         b" subscriptionchange mailboxmetadatachange servermetadatachange)")
+        where = self.one(b"personal", b"inboxes", b"subscribed", b"subtree box", b"mailboxes (box INBOX other)")
+        selected = self.one(b"(selected " + some + b")", b"(selected-delayed " + some + b")",
+                            b"(selected (MessageNew (UID FLAGS ENVELOPE BODY.PEEK[HEADER.FIELDS (Subject)]) MessageExpunge))")
+        return self.one(b"NOTIFY NONE", b"NOTIFY SET " + self.one(b"", b"STATUS ") + b"(" + where + b" " + other + b")",
+                        b"NOTIFY SET " + selected, b"NOTIFY SET " + selected + b" (" + where + b" " + other + b")",
+                        b"NOTIFY SET (personal (MessageNew MessageExpunge AnnotationChange))")
+
     def right(self):
         uid = self.one(b"", b"UID ")
         return self.r.choice([
@@ -770,6 +915,10 @@ class Maker:
                                                                                  b"STATUS (MESSAGES UIDNEXT)"]) + b")",
             lambda: b"STATUS " + self.box() + b" (" + self.some(sorted(STATUS_ITEMS)) + b")",
             lambda: b"GETQUOTAROOT " + self.box(), lambda: b'GETQUOTA ""', lambda: b'SETQUOTA "" (STORAGE 1)',
+            lambda: self.acl(), lambda: self.metadata(), lambda: self.metadata(), lambda: self.notify(),
+            lambda: b'LIST "" ' + self.one(b"*", b"%", b"box", b'"Other Users/*"') + b" RETURN (" +
+            self.some([b"MYRIGHTS", b"METADATA " + self.entries(), b"CHILDREN", b"STATUS (MESSAGES)"], 1) + b")",
+            lambda: uid + b"SEARCH " + self.one(b"UIDAFTER ", b"UIDBEFORE ") + self.one(b"1", b"3", b"4294967295") + b" " + self.key(),
             lambda: b"ID NIL", lambda: b"NAMESPACE", lambda: b'ID ("name" "x" "version" NIL)', lambda: b"ENABLE X-NOTHING",
         ])()
 
@@ -806,13 +955,23 @@ def fill(s, box):
         equal((status, code), (b"OK", b"APPENDUID"), "APPEND")
 
 
+def share(sessions):
+    """Bob has something to select, and alice something of his."""
+    sessions[0].run(b"SETACL box bob lrswite")
+    sessions[-1].run(b"CREATE box")
+    sessions[-1].run(b"SETACL box alice lrswipkxtea")
+
+
 def test_generated(h):
     r = random.Random(SEED)
     maker = Maker(r)
     sessions = [Session(h, rev2, b"%c" % (97 + i)) for i, rev2 in enumerate([False, True, False])]
     sessions.append(Session(h, False, b"q", qresync=True))
     sessions.append(Session(h, True, b"u", uidonly=True))
+    sessions.append(Session(h, False, b"o", user="bob"))
+    sessions[-1].home = b'"Other Users/alice@example.test/box"'
     sessions[0].run(b"CREATE box")
+    share(sessions)
     with h.imap("alice") as t:
         maker.validity = int(re.search(r"UIDVALIDITY (\d+)", joined(t.ok("STATUS box (UIDVALIDITY)"))).group(1))
     fill(sessions[0], b"box")
@@ -820,10 +979,11 @@ def test_generated(h):
     for i in range(COMMANDS):
         s = r.choice(sessions)
         if i % 400 == 399:
-            s.run(b"CREATE box")
-            fill(s, b"box")
+            sessions[0].run(b"CREATE box")
+            fill(sessions[0], b"box")
+            share(sessions)
         if not s.selected and r.random() < .7:
-            s.run(b"SELECT box")
+            s.run(b"SELECT " + s.home)
         right = r.random() < .75
         command = maker.right() if right else maker.wrong()
         if re.search(rb"\{[0-9]+\}$", command) or command.upper().startswith((b"IDLE", b"LOGOUT", b"APPEND", b"AUTH")):
@@ -831,6 +991,9 @@ def test_generated(h):
         status, _, _ = s.run(command)
         counts[right, status] = counts.get((right, status), 0) + 1
     print("  answers:", {f"{'right' if k[0] else 'wrong'} {k[1].decode()}": v for k, v in sorted(counts.items())})
+    missing = {b"ACL", b"MYRIGHTS", b"LISTRIGHTS", b"METADATA", b"BADEVENT", b"ESEARCH", b"SORT", b"THREAD", b"VANISHED", b"LSUB",
+               b"NOPERM", b"TRYCREATE", b"MODIFIED", b"COPYUID", b"APPENDUID", b"UIDREQUIRED"} - h.said
+    check(not missing, "never said:", missing)
     check(counts[True, b"OK"] > COMMANDS // 3 and counts[False, b"BAD"] > COMMANDS // 20, counts)
 
 
@@ -853,5 +1016,49 @@ def test_nothing_valid_is_bad(h):
             check(status != b"BAD", "BAD for", command, code)
 
 
+def test_messagelimit(h):
+    """RFC 9738: a mailbox with more messages than one command works on."""
+    def run(s, command, status=b"OK", limited=True):
+        got = s.run(command)
+        equal(got[0], status, command)
+        where = [got[1]] + [value for name, value, _ in got[2] if name == b"NO"]
+        equal(b"MESSAGELIMIT" in where, limited, f"{command}: {where}")
+        return got[2]
+
+    def append(s, n, status, limited):
+        return run(s, b"APPEND large" + b" {6+}\r\na: b\r\n" * n, status, limited)
+
+    for rev2, qresync, uidonly in (False, False, False), (True, True, False), (True, False, True):
+        s = Session(h, rev2, b"m", qresync=qresync, uidonly=uidonly)
+        s.run(b"CREATE large")
+        append(s, 101, b"NO", True)
+        for n in [100] * 10 + [5]:
+            append(s, n, b"OK", False)
+        s.run(b"SELECT large")
+        equal(s.exists, LIMIT + 5, "messages")
+        equal(len([x for x in run(s, b"UID FETCH 1:* FLAGS") if x[0].endswith(b"FETCH")]), LIMIT, "fetched")
+        run(s, b"UID FETCH 1:1000 FLAGS", limited=False)
+        run(s, b"UID FETCH 1:* UID (PARTIAL -1:-1001)", b"NO")
+        run(s, b"UID SEARCH ALL")
+        run(s, b"UID SEARCH RETURN (COUNT SAVE) UIDAFTER 1")
+        run(s, b"UID SEARCH UIDBEFORE 1001", limited=False)
+        run(s, b"UID SORT (SIZE) UTF-8 ALL", b"NO")
+        run(s, b"UID SORT (SIZE) UTF-8 UIDAFTER 5", limited=False)
+        run(s, b"UID THREAD REFERENCES UTF-8 ALL", b"NO")
+        run(s, b"UID COPY 1:* box", b"NO")
+        run(s, b"UID STORE 1:* +FLAGS.SILENT (\\Seen)")
+        run(s, b"UID STORE 1:* (UNCHANGEDSINCE 1) +FLAGS.SILENT (\\Seen)")
+        run(s, b"UID STORE 6:1005 +FLAGS.SILENT (\\Deleted)", limited=False)
+        run(s, b"UID MOVE 1:* INBOX")
+        equal(s.exists, 5, "messages left")
+        append(s, 100, b"OK", False)
+        run(s, b"UID EXPUNGE 1:*", limited=False)
+        s.run(b"UNSELECT")
+        s.run(b"DELETE large")
+        s.run(b"SELECT INBOX")
+        s.run(b"UID STORE 1:* +FLAGS.SILENT (\\Deleted)")
+        s.run(b"EXPUNGE")
+
+
 if __name__ == "__main__":
-    sys.exit(main(sys.modules[__name__]))
+    sys.exit(main(sys.modules[__name__], config=f"limits {{\n\timap-messages {LIMIT}\n}}"))

@@ -163,6 +163,9 @@ int imap_find_refuse(struct imap_session *s, const struct imap_args *a, const st
 int imap_find_answer(struct imap_session *s, const struct find *f, const char *done)
 {
 	const struct imap_walk w = {.damaged = f->damaged}; /* what is gone matches nothing */
+	int rc = imap_answer_walk(s, &w, done);
 
-	return imap_answer_walk(s, &w, done);
+	if (s->status != IMAP_OK && (f->q.returns & SEARCH_RETURN_SAVE)) /* a NO, too: RFC 5182 2.1 */
+		uidset_free(&s->saved);
+	return rc;
 }

@@ -1,13 +1,14 @@
 """IMAP as clients see it: imaplib, and a raw client where it matters what stands on the wire."""
 import base64
 import imaplib
+import os
 import re
 import ssl
 import sys
 import threading
 import time
 
-from harness import check, contains, equal, joined, main, text_of, wait_until
+from harness import House, check, contains, equal, joined, main, text_of, wait_until
 
 MULTIPART = (b"From: =?utf-8?q?J=C3=BCrgen?= <juergen@example.org>\r\nTo: alice@example.test, \"B, Ob\" <bob@example.test>\r\n"
              b"Cc: c@example.org\r\nSubject: =?utf-8?b?5L2g5aW9?=\r\nDate: Mon, 01 Jan 2024 12:00:00 +0100\r\n"
@@ -429,6 +430,27 @@ def test_no_news_but_of_ones_own_expunge(h):
         got = joined(first.ok("NOTIFY SET (selected (MessageNew MessageExpunge))"))
         check("EXPUNGE" not in got, got)
         equal(len(first.ok("FETCH 1:* UID")), 2)
+
+
+def test_search_of_damaged_mail(h):
+    """What cannot be read is found nowhere, and said; nothing is saved then (RFC 5182 2.1)."""
+    own = House(PROGRAM)
+    own.check_store = False
+    for word in ("whole", "broken"):
+        own.send(body=f"Subject: {word}\r\n\r\na {word} text\r\n")
+    with own.imap(select="INBOX") as t:
+        t.ok("SEARCH RETURN (SAVE) ALL")
+        with open(os.path.join(own.dir, "data", "store", "volumes", "00000001.vol"), "r+b") as f:
+            f.seek(f.read().index(b"a broken text"))
+            f.write(b"X")
+        contains(joined(t.ok("SEARCH $")), "* SEARCH 1 2")
+        equal(joined(t.no("SEARCH TEXT whole")), "* SEARCH 1")
+        contains(joined(t.ok("SEARCH $")), "* SEARCH 1 2")
+        t.no("SEARCH RETURN (SAVE) TEXT whole", code="CORRUPTION")
+        equal(joined(t.ok("SEARCH $")), "* SEARCH")
+        t.ok("SEARCH RETURN (SAVE) ALL")
+        t.no("SORT RETURN (SAVE) (SIZE) UTF-8 BODY whole")
+        equal(joined(t.ok("SEARCH $")), "* SEARCH")
 
 
 def test_expunge_is_not_told_amid_fetch(h):

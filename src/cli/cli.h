@@ -65,6 +65,7 @@ enum cli_option {
 	OPT_REASON,
 	OPT_SINCE,
 	OPT_QUICK,
+	OPT_REBUILD,
 	OPT_COUNT /* at most 64 */
 };
 #define OPT(name)  (UINT64_C(1) << OPT_##name)
@@ -207,6 +208,7 @@ int cli_queue_change(struct cli *c);
 int cli_queue_shape(struct cli *c);
 int cli_trace(struct cli *c);       /* trace.c */
 int cli_store_check(struct cli *c); /* store.c */
+int cli_store_repair(struct cli *c);
 int cli_store_stats(struct cli *c);
 int cli_status(struct cli *c);
 int cli_version(struct cli *c);

@@ -12,7 +12,6 @@
 #include <string.h>
 #include <sys/wait.h>
 
-
 #define KEEPER_FD_STORE 3 /* as in roles/keeper/keeper.h, which wants the store's rooms */
 
 struct keeper_talk {
@@ -126,7 +125,7 @@ static int spawn(const char *path, char *const argv[], int store, int out, pid_t
 static int run(struct keeper_talk *t, const char *job, int store, int *ret, err *e)
 {
 	char path[SUPERVISOR_LIBEXEC + 8], libexec[SUPERVISOR_LIBEXEC], map[40], name[16],
-		quick[] = "--quick";
+		option[16] = "";
 	int pipes[2];
 	pid_t pid;
 
@@ -135,7 +134,9 @@ static int run(struct keeper_talk *t, const char *job, int store, int *ret, err 
 	snprintf(path, sizeof path, "%skeeper", libexec);
 	snprintf(name, sizeof name, "%s", job);
 	snprintf(map, sizeof map, "--map=%llu", (unsigned long long)t->c->config.settings->store_map);
-	char *argv[] = {path, name, map, cli_has(t->c, OPT_QUICK) ? quick : NULL, NULL};
+	if (cli_has(t->c, OPT_QUICK) || cli_has(t->c, OPT_REBUILD))
+		snprintf(option, sizeof option, "%s", cli_has(t->c, OPT_QUICK) ? "--quick" : "--rebuild");
+	char *argv[] = {path, name, map, *option ? option : NULL, NULL};
 	if (pipe2(pipes, O_CLOEXEC) < 0)
 		return err_sys(e, ERR_IO, "pipe");
 	int rc = spawn(path, argv, store, pipes[1], &pid, e);
@@ -263,6 +264,28 @@ static void stats_show(const json_t *r)
 int cli_store_check(struct cli *c)
 {
 	return keep(c, "check", check_show);
+}
+
+static void repair_show(const json_t *r)
+{
+	if (*cli_text(r, "note"))
+		printf("%s\n", cli_text(r, "note"));
+	if (cli_number(r, "before"))
+		printf("of %lld things found amiss %lld are left\n", cli_number(r, "before"),
+			cli_number(r, "findings"));
+	check_show(r);
+}
+
+int cli_store_repair(struct cli *c)
+{
+	if (cli_has(c, OPT_REBUILD) && !cli_has(c, OPT_YES)) {
+		int rc = cli_confirm(
+			c, "Make the key file anew from the log? What a gap of the log held is lost.");
+
+		if (rc != 0)
+			return rc;
+	}
+	return keep(c, "repair", repair_show);
 }
 
 int cli_store_stats(struct cli *c)

@@ -79,6 +79,8 @@ const struct cli_option_info cli_options[OPT_COUNT] = {
 	[OPT_REASON] = {"reason", 0, "TEXT", SEND_TEXT, "reason", "What the senders are told."},
 	[OPT_SINCE] = {"since", 0, "TIME", SEND_SECONDS, "since", "Only messages that came within this time, like 2d; 7d without this."},
 	[OPT_QUICK] = {"quick", 0, NULL, SEND_NOTHING, NULL, "Only what the key file holds; the messages themselves are not read."},
+	[OPT_REBUILD] = {"rebuild", 0, NULL, SEND_NOTHING, NULL,
+		"Make the key file anew from the log without looking at it first, even where the log has gaps."},
 };
 
 static const struct cli_column domain_columns[] = {
@@ -211,6 +213,9 @@ const struct cli_command cli_commands[] = {
 	{.noun = "store", .verb = "check", .args = "", RUN(cli_store_check), .options = OPT(QUICK),
 		.help = "Verify every row, every record and every message of the store, and that they fit together. Nothing is changed. "
 			"The post house must not run. Exits 1 when something was found."},
+	{.noun = "store", .verb = "repair", .args = "", RUN(cli_store_repair), .options = OPT(REBUILD) | OPT(YES),
+		.help = "Check the store and, when rows are damaged or do not fit together, make the key file anew from the log. "
+			"The old one is kept in the folder corrupt. The post house must not run."},
 	{.noun = "store", .verb = "stats", .args = "", RUN(cli_store_stats),
 		.help = "Show what the store is made of and what space it takes. The post house must not run."},
 

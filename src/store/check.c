@@ -411,7 +411,7 @@ static int big_blobs(struct check *c, err *e)
 
 int check_log(struct check *c, struct check_volumes *v, err *e)
 {
-	uint64_t done = 0, total = 0;
+	uint64_t done = 0, total = 0, before = c->findings;
 	bool big = false;
 	int rc = volume_of(v, c->store->state.volume, e) ? 0 : -1;
 
@@ -427,6 +427,7 @@ int check_log(struct check *c, struct check_volumes *v, err *e)
 	}
 	if (rc == 0 && big)
 		rc = big_blobs(c, e);
+	c->log_findings = c->findings - before;
 	free(v->v);
 	*v = (struct check_volumes){0};
 	return rc;

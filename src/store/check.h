@@ -29,6 +29,7 @@ struct check {
 	void *arg;
 	/* what was looked at */
 	uint64_t findings, rows, blobs, records, bytes;
+	uint64_t log_findings; /* of them, those that check_log made */
 };
 
 void check_found(struct check *c, enum check_what what, const char *fmt, ...)

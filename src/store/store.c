@@ -91,6 +91,23 @@ static int keep_damaged_keys(struct store *s, const err *why, err *e)
 	return checkpoint_forget(s, e);
 }
 
+/* The key file is given up for what the log holds. */
+static int rebuild(struct store *s, err *e)
+{
+	const err why = {.text = "as was asked for"};
+	struct stat st;
+	char name[16];
+
+	volume_name(1, name);
+	if (!s->engine->file)
+		return err_set(e, ERR_DENIED, "this engine keeps nothing that could be made anew");
+	if (fstatat(s->volumes_fd, name, &st, 0) < 0)
+		return err_set(e, ERR_DENIED,
+			"the log does not begin with volume 1, so the key file cannot be made anew from it: "
+			"restore a backup");
+	return keep_damaged_keys(s, &why, e);
+}
+
 static int open_and_check(struct store *s, const char *dir, err *e)
 {
 	if (checkpoint_restore(s, e) < 0 || s->engine->open(dir, s->config.map_bytes, &s->kv, e) < 0)
@@ -106,7 +123,9 @@ static int open_engine(struct store *s, err *e)
 
 	if (asprintf(&dir, "%s/keys", s->config.dir) < 0)
 		return err_set(e, ERR_TEMP, "out of memory");
-	int rc = open_and_check(s, dir, &why);
+	int rc = s->config.rebuild ? rebuild(s, &why) : 0;
+	if (rc == 0)
+		rc = open_and_check(s, dir, &why);
 	if (rc < 0 && why.kind == ERR_CORRUPT && s->engine->file) {
 		if (s->kv)
 			s->engine->close(s->kv);

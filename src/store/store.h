@@ -39,6 +39,9 @@ struct store_config {
 	uint64_t map_bytes;    /* LMDB map size; 0: 1 TiB */
 	uint64_t volume_bytes; /* a volume is sealed at about this size; 0: 1 GiB */
 	uint32_t step_bytes;   /* zero-fill step of volumes and engine file; 0: 64 MiB, less on small disks */
+	/* Set the engine's file aside, in corrupt/, and make it anew from the log, which must be there from
+	 * its first volume on: ERR_DENIED when not, and then nothing was moved. */
+	bool rebuild;
 	/* How often the engine's file is synced: 0: every 2 s, or 64 MiB of log, whichever comes first. */
 	uint32_t checkpoint_ms, checkpoint_bytes;
 	/* Called on the commit thread after each group is durable and before its answers. May be NULL. */

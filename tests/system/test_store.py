@@ -93,6 +93,49 @@ def test_damaged_big(h):
     contains(got.stdout, "is gone or too short")
 
 
+def damage_rows(own):
+    """A value in the key file that fails its seal: the account's name, which stands nowhere else."""
+    patch(os.path.join(own.dir, "data", "store", "keys", "data.mdb"), b"Alice Liddell the seventh", b"Z")
+
+
+def test_repair(h):
+    own = House(PROGRAM)
+    own.cli("account", "set", f"alice@{own.domain}", "--name", "Alice Liddell the seventh", text=True)
+    own.send(body="Subject: one\r\n\r\none\r\n")
+    own.imap(select="INBOX").command("STORE 1 +FLAGS (\\Seen $kept)")
+    own.stop()
+    got = own.cli_run("store", "repair", "--json")
+    equal((got.returncode, result(got)["findings"], result(got)["note"]), (0, 0, ""), "repair of a sound store")
+    damage_rows(own)
+    equal(own.cli_run("store", "check").returncode, 1, "check of the damaged one")
+    got = own.cli_run("store", "repair", "--json")
+    equal(got.returncode, 0, got.stdout + got.stderr)
+    check(result(got)["before"] > 0 and result(got)["findings"] == 0, got.stdout)
+    contains(result(got)["note"], "the damaged one is corrupt/data.mdb")
+    own.start()
+    contains(own.cli("account", "show", f"alice@{own.domain}", text=True), "Alice Liddell the seventh")
+    lines_ = own.imap(select="INBOX").command("FETCH 1 (FLAGS UID)")
+    check(any("\\Seen" in str(x) and "$kept" in str(x) and "UID 1" in str(x) for x in lines_), lines_)
+
+
+def test_repair_of_a_damaged_log(h):
+    own = own_house()
+    own.check_store = False
+    patch(os.path.join(own.dir, "data", "store", "volumes", "00000001.vol"), b"a text that stands in the log alone", b"A")
+    got = own.cli_run("store", "repair")
+    equal(got.returncode, 70, got.stdout + got.stderr)
+    contains(got.stderr, "restore those messages from a backup")
+
+
+def test_rebuild(h):
+    own = own_house()
+    got = own.cli_run("store", "repair", "--rebuild")
+    equal(got.returncode, 64, "without --yes and without a terminal")
+    got = own.cli_run("store", "repair", "--rebuild", "--yes", "--json")
+    equal((got.returncode, result(got)["messages"], result(got)["findings"]), (0, 3, 0), got.stdout + got.stderr)
+    check(result(got)["replayed"] > 3, got.stdout)
+
+
 def test_after_kill(h):
     own = House(PROGRAM)
     for i in range(20):

@@ -19,6 +19,7 @@ enum keeper_end { KEEPER_WELL = 0, KEEPER_FOUND = 1, KEEPER_IN_USE = 69, KEEPER_
 
 struct keeper {
 	struct store *store;
+	bool rebuild;       /* --rebuild */
 	bool quick;         /* --quick */
 	uint64_t map_bytes; /* --map */
 	uint64_t told_ms;   /* when progress was said last */
@@ -33,4 +34,7 @@ int keeper_fail(const err *e); /* says it; the exit code */
 
 /* The jobs, with the store open. An exit code. */
 typedef int keeper_job(struct keeper *k);
-keeper_job keeper_check, keeper_stats;
+keeper_job keeper_check, keeper_repair, keeper_stats;
+
+/* Opens the store of the folder that is the working one. 0, -1. */
+int keeper_open(struct keeper *k, bool rebuild, err *e);

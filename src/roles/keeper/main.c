@@ -23,6 +23,7 @@ static const struct {
 	keeper_job *run;
 } jobs[] = {
 	{"check", keeper_check},
+	{"repair", keeper_repair},
 	{"stats", keeper_stats},
 };
 
@@ -79,9 +80,10 @@ static int confine(err *e)
 	return sandbox_seal(&keeper_sandbox, e);
 }
 
-static int open_store(struct keeper *k, err *e)
+int keeper_open(struct keeper *k, bool rebuild, err *e)
 {
-	const struct store_config config = {.dir = ".", .engine = &kv_lmdb, .map_bytes = k->map_bytes};
+	const struct store_config config = {
+		.dir = ".", .engine = &kv_lmdb, .map_bytes = k->map_bytes, .rebuild = rebuild};
 
 	return store_open(&config, &k->store, e);
 }
@@ -93,6 +95,8 @@ static bool take_options(struct keeper *k, int argc, char **argv)
 
 		if (slice_eq(word, S("--quick")))
 			k->quick = true;
+		else if (slice_eq(word, S("--rebuild")))
+			k->rebuild = true;
 		else if (!slice_cut(&word, '=', &name) || !slice_eq(name, S("--map")) ||
 			 !slice_to_u64(word, UINT64_MAX, &k->map_bytes))
 			return false;
@@ -113,7 +117,7 @@ int main(int argc, char **argv)
 		fputs("posthouse-keeper is started by posthouse\n", stderr);
 		return 64;
 	}
-	if (confine(&e) < 0 || open_store(&k, &e) < 0)
+	if (confine(&e) < 0 || keeper_open(&k, k.rebuild, &e) < 0)
 		return keeper_fail(&e);
 	int rc = run(&k);
 	store_close(k.store);

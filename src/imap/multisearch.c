@@ -206,6 +206,32 @@ static int search_one(struct imap_session *s, const struct search *q, const stru
 	return rc;
 }
 
+static bool is_listed(const struct mailbox_item *items, size_t n, slice path)
+{
+	for (size_t i = 0; i < n; i++) {
+		if (slice_eq(items[i].path, path))
+			return true;
+	}
+	return false;
+}
+
+/* What is named may be searched without RIGHT_LOOKUP (2.2), and then no list has it. */
+static int search_unlisted(struct imap_session *s, const struct source *at, const struct search *q,
+	uint32_t *add_damaged, err *e)
+{
+	const struct imap_place place = imap_place_of(s, at->name);
+	struct mailbox_item item = {.path = at->name};
+	struct store_snap snap = {0};
+
+	if (store_snap_begin(s->store, &snap, e) < 0)
+		return -1;
+	int rc = imap_place_find(s, &snap, &place, RIGHT_READ, &item.row, e);
+	store_snap_end(&snap);
+	if (rc <= 0 || item.row.noselect)
+		return rc < 0 && e->kind != ERR_NOPERM ? -1 : 0;
+	return search_one(s, q, &item, add_damaged, e);
+}
+
 static int search_all(struct imap_session *s, const struct sources *ss, const struct search *q)
 {
 	struct find done = {0};
@@ -222,6 +248,10 @@ static int search_all(struct imap_session *s, const struct sources *ss, const st
 	for (size_t i = 0; rc == 0 && i < n; i++) {
 		if (wanted(s, ss, &items[i]))
 			rc = search_one(s, q, &items[i], &done.damaged, &e);
+	}
+	for (const struct source *at = ss->first; rc == 0 && at; at = at->next) {
+		if (at->name.n > 0 && !is_listed(items, n, at->name))
+			rc = search_unlisted(s, at, q, &done.damaged, &e);
 	}
 	arena_free(names);
 	return rc < 0 ? imap_answer_err(s, &e) : imap_find_answer(s, &done, "searched");

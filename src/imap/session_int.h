@@ -225,7 +225,8 @@ PARKS int imap_breathe(struct imap_session *s);
 bool imap_over_limit(const struct imap_session *s, const struct uidset *uids);
 /* Leaves the highest UIDs of the set, as many as one command works on; the answer tells. 0, -1: no memory. */
 int imap_cut(struct imap_session *s, struct uidset *uids);
-/* The same of those that are \Deleted, which are left of the set then: UID EXPUNGE counts no others. 0, -1. */
+/* The same of those that are \Deleted, which are left of the set then: UID EXPUNGE counts no others. 0, -1.
+ */
 PARKS int imap_cut_deleted(struct imap_session *s, struct uidset *uids, err *e);
 /* The answer where all or nothing is done. It names the lowest UID that would do, of uids if any. 0. */
 int imap_answer_over_limit(struct imap_session *s, const struct uidset *uids);

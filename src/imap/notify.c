@@ -425,8 +425,8 @@ static int begin(struct imap_notify *n, err *e)
 		rc = imap_notify_accounts(s, &n->spec, &snap, accounts, &count, e);
 	if (rc >= 0)
 		rc = follow_all(n, &snap, accounts, count, e);
-	if (rc == 0 && n->spec.status)
-		rc = imap_notify_status_all(&b, e);
+	if (rc == 0)
+		rc = imap_notify_first(&b, e);
 	store_snap_end(&snap);
 	arena_free(b.names);
 	arena_free(b.arena);

@@ -136,5 +136,8 @@ struct notify_block { /* rows of one snapshot */
 int imap_notify_take(struct notify_block *b, struct change *c, err *e);
 /* Writes STATUS of the mailboxes touched. 0, -1. */
 int imap_notify_statuses(struct notify_block *b, err *e);
-/* STATUS of all mailboxes with events of messages (RFC 5465 3.1). 0, -1. */
-int imap_notify_status_all(struct notify_block *b, err *e);
+/*
+ * What is told at once (RFC 5465 3.1): which mailboxes are \NoAccess and, if that is asked for, STATUS of
+ * those with events of messages. 0, -1.
+ */
+int imap_notify_first(struct notify_block *b, err *e);

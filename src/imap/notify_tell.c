@@ -53,7 +53,8 @@ static bool is_meant(const struct imap_session *s, const struct notify_group *g,
 	return false;
 }
 
-static unsigned events_of(const struct notify_block *b, const struct target *t)
+/* What of a mailbox is asked for, whatever the session may know of it. */
+static unsigned asked_of(const struct notify_block *b, const struct target *t)
 {
 	unsigned events = 0;
 
@@ -64,9 +65,23 @@ static unsigned events_of(const struct notify_block *b, const struct target *t)
 			return 0;
 		events |= g->events;
 	}
+	return events;
+}
+
+#define EVENTS_OF_NAMES (NOTIFY_NAME | NOTIFY_SUBSCRIPTION) /* all others want RIGHT_READ */
+
+static unsigned events_of(const struct notify_block *b, const struct target *t)
+{
 	if (!(t->rights & RIGHT_LOOKUP))
 		return 0;
-	return t->rights & RIGHT_READ ? events : events & (NOTIFY_NAME | NOTIFY_SUBSCRIPTION);
+	return asked_of(b, t) & (t->rights & RIGHT_READ ? ~0u : EVENTS_OF_NAMES);
+}
+
+/* The session may see the mailbox, but not hear what it asked for (3.1). */
+static bool no_access(const struct notify_block *b, const struct target *t)
+{
+	return (t->rights & (RIGHT_LOOKUP | RIGHT_READ)) == RIGHT_LOOKUP &&
+	       (asked_of(b, t) & ~(unsigned)EVENTS_OF_NAMES);
 }
 
 static struct target target_of(const struct notify_block *b, const struct mailbox_item *item)
@@ -99,6 +114,14 @@ static int load_shared(struct notify_block *b, err *e)
 	return 0;
 }
 
+static bool is_followed(const struct notify_block *b, slice path)
+{
+	for (size_t i = 0; i < b->n_follows; i++)
+		if (b->follows[i].account == b->account && slice_eq(b->follows[i].path, path))
+			return true;
+	return false;
+}
+
 /* As the session knows the item: what it may do there, its own subscription, what it sees below. */
 static int as_shared(struct notify_block *b, struct mailbox_item *item, err *e)
 {
@@ -121,9 +144,7 @@ static int as_shared(struct notify_block *b, struct mailbox_item *item, err *e)
 			   below(x->path, item->path);
 	}
 	item->has_children = children;
-	for (size_t i = 0; i < b->n_follows; i++)
-		item->row.subscribed |=
-			b->follows[i].account == b->account && slice_eq(b->follows[i].path, item->path);
+	item->row.subscribed = is_followed(b, item->path);
 	return 0;
 }
 
@@ -183,7 +204,9 @@ static void write_list(struct notify_block *b, const struct mailbox_item *item, 
 {
 	struct buf *out = &b->s->out;
 
-	buf_addz(out, "* LIST (");
+	const struct target t = target_of(b, item);
+
+	buf_addz(out, no_access(b, &t) ? "* LIST (\\NoAccess " : "* LIST (");
 	imap_write_list_attributes(out, item, true);
 	buf_addz(out, ") \"/\" ");
 	write_name(b, item->path);
@@ -330,8 +353,10 @@ static int take_rights(struct notify_block *b, struct change *c, err *e)
 	if (rc < 0 || !t)
 		return rc < 0 ? -1 : no_room(e);
 	if (rc > 0 && (item.rights & RIGHT_LOOKUP)) {
+		const struct target is = target_of(b, &item);
+
 		t->kinds |= 1u << CHANGE_CREATED;
-		return tell_path(b, item.path, e);
+		return no_access(b, &is) ? tell_item(b, &item, e) : tell_path(b, item.path, e);
 	}
 	const struct target was = {b->account, c->mailbox, rc > 0 ? item.path : t->path, true, RIGHTS_ALL};
 	if (saw && was.path.n > 0 && (events_of(b, &was) & NOTIFY_NAME))
@@ -471,28 +496,41 @@ static void first_status(struct notify_block *b, const struct mailbox_item *item
 		imap_status_line(b->s, name_of(b, item->path), &item->row, what);
 }
 
-int imap_notify_status_all(struct notify_block *b, err *e)
+/* Of what others share; where it is \NoAccess, that (3.1). 0, -1. */
+static int first_of_others(struct notify_block *b, err *e)
 {
-	struct mailbox_item *items = NULL;
-	size_t n = 0;
-
-	if (mailbox_list(b->snap, b->account, b->arena, &items, &n, e) < 0)
-		return -1;
-	for (size_t i = 0; i < n; i++) {
-		items[i].rights = RIGHTS_ALL;
-		first_status(b, &items[i]);
-	}
-	if (!imap_notify_of_others(b->spec))
-		return 0;
 	if (load_shared(b, e) < 0)
 		return -1;
 	for (size_t i = 0; i < b->n_shared; i++) {
 		struct mailbox_item item = b->shared[i];
 
 		b->account = item.row.account;
-		if (as_shared(b, &item, e) < 0)
+		item.row.subscribed = is_followed(b, item.path);
+		struct target t = target_of(b, &item);
+		if (!no_access(b, &t)) {
+			if (b->spec->status)
+				first_status(b, &item);
+			continue;
+		}
+		int rc = get_item(b, item.row.id, &item, e);
+		if (rc > 0)
+			write_list(b, &item, (slice){0});
+		if (rc < 0)
 			return -1;
-		first_status(b, &item);
 	}
 	return 0;
+}
+
+int imap_notify_first(struct notify_block *b, err *e)
+{
+	struct mailbox_item *items = NULL;
+	size_t n = 0;
+
+	if (b->spec->status && mailbox_list(b->snap, b->account, b->arena, &items, &n, e) < 0)
+		return -1;
+	for (size_t i = 0; i < n; i++) {
+		items[i].rights = RIGHTS_ALL;
+		first_status(b, &items[i]);
+	}
+	return imap_notify_of_others(b->spec) ? first_of_others(b, e) : 0;
 }

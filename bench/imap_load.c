@@ -28,7 +28,7 @@
 
 #define TAG     "zq7x" /* begins no line of a message */
 #define IN_SIZE (1 << 20)
-#define TAIL    512
+#define TAIL    4096 /* more than the longest last line: that of LOGIN names all capabilities */
 
 static const char *host, *password;
 static int port;

@@ -177,18 +177,19 @@ int imap_cmd_deleteacl(struct imap_session *s, struct imap_args *a)
 
 /* ---- GETACL ---- */
 
-static void write_entry(struct buf *out, slice who, bool denied, unsigned rights)
+/* An address in another script than Latin is a literal where quoted strings are ASCII. 0, -1: no memory. */
+static int write_entry(struct imap_session *s, slice who, bool denied, unsigned rights)
 {
+	slice id = denied ? arena_fmt(s->arena, "-%.*s", (int)who.n, who.p) : who;
+
 	if (rights == 0)
-		return;
-	buf_addz(out, denied ? " \"-" : " \"");
-	for (size_t i = 0; i < who.n; i++) {
-		if (who.p[i] == '"' || who.p[i] == '\\')
-			buf_add_c(out, '\\');
-		buf_add_c(out, who.p[i]);
-	}
-	buf_add_c(out, '"');
-	write_quoted_rights(out, rights);
+		return 0;
+	if (!id.p)
+		return -1;
+	buf_add_c(&s->out, ' ');
+	imap_write_string(&s->out, id, s->rev2 || s->utf8);
+	write_quoted_rights(&s->out, rights);
+	return 0;
 }
 
 /* 0, -1 */
@@ -204,7 +205,8 @@ static int write_acl(
 		return -1;
 	buf_addz(&s->out, "* ACL ");
 	imap_name_write(&s->out, name, s->rev2 || s->utf8);
-	write_entry(&s->out, who, false, RIGHTS_ALL);
+	if (write_entry(s, who, false, RIGHTS_ALL) < 0)
+		return err_set(e, ERR_TEMP, "no memory");
 	for (size_t i = 0; i < n; i++) {
 		int rc = 1;
 
@@ -215,8 +217,9 @@ static int write_acl(
 			return -1;
 		if (rc == 0)
 			continue; /* removed, and soon swept away */
-		write_entry(&s->out, who, false, grants[i].rights);
-		write_entry(&s->out, who, true, grants[i].denied);
+		if (write_entry(s, who, false, grants[i].rights) < 0 ||
+			write_entry(s, who, true, grants[i].denied) < 0)
+			return err_set(e, ERR_TEMP, "no memory");
 	}
 	buf_addz(&s->out, "\r\n");
 	return 0;
@@ -232,8 +235,11 @@ int imap_cmd_getacl(struct imap_session *s, struct imap_args *a)
 	if (!imap_take_sp(a) || !imap_take_mailbox(s, a, &place) || !imap_take_end(a))
 		return imap_bad_args(s, a);
 	int rc = find(s, &snap, &place, NULL, &row, &e);
-	if (rc > 0 && write_acl(s, &snap, place.name, &row, &e) < 0)
+	size_t mark = s->out.n;
+	if (rc > 0 && write_acl(s, &snap, place.name, &row, &e) < 0) {
+		buf_truncate(&s->out, mark);
 		rc = -1;
+	}
 	store_snap_end(&snap);
 	if (rc < 0)
 		return imap_answer_err(s, &e);
@@ -263,7 +269,7 @@ int imap_cmd_listrights(struct imap_session *s, struct imap_args *a)
 	buf_addz(&s->out, "* LISTRIGHTS ");
 	imap_name_write(&s->out, place.name, s->rev2 || s->utf8);
 	buf_add_c(&s->out, ' ');
-	imap_write_string(&s->out, w.said, true); /* as it was said: 3.4 */
+	imap_write_string(&s->out, w.said, s->rev2 || s->utf8); /* as it was said: 3.4 */
 	if (w.account == row.account) {
 		write_quoted_rights(&s->out, w.denied ? 0 : RIGHTS_ALL);
 	} else {

@@ -5,7 +5,7 @@ import time
 
 imaplib.Commands.update(LISTRIGHTS=("AUTH", "SELECTED"), MOVE=("SELECTED",))
 
-from harness import check, contains, equal, joined, main
+from harness import House, check, contains, equal, joined, main
 
 TEXT = b"From: a@example.org\r\nTo: alice@example.test\r\nSubject: shared\r\n\r\nhello\r\n"
 BOX = '"Other Users/alice@example.test/Shared"'
@@ -251,6 +251,19 @@ def test_owner_goes(h):
     with h.imap("bob") as b:
         check("carol" not in joined(b.ok('LIST "" *')), "listed after its owner went")
         contains(b.command(f"SELECT {box}")[0], "NONEXISTENT")
+
+
+def test_address_of_another_script(h):
+    """8 bits stand in a quoted string under IMAP4rev2 and in a literal else."""
+    own = House(PROGRAM, users={"alice": "wonder land", "j\u00fcrgen": "secret words"})
+    with own.imap() as t:
+        t.ok("CREATE Shared")
+        t.ok("ENABLE IMAP4rev2")
+        t.ok('SETACL Shared "j\u00fcrgen@example.test" lr')
+        contains(joined(t.ok("GETACL Shared")), '"j\u00fcrgen@example.test" "lr"')
+    with own.imap() as t:
+        equal(t.ok("GETACL Shared")[0][1:], ["j\u00fcrgen@example.test".encode(), ' "lr"'])
+        equal(t.ok("LISTRIGHTS Shared {7+}\r\nj\u00fcrgen")[0][1], "j\u00fcrgen".encode())
 
 
 if __name__ == "__main__":

@@ -41,8 +41,10 @@ tsan: deps
 fuzz: deps
 	@tools/fuzz $(B)-fuzz $(T) $(ONLY)
 
-# The real clients that take long. Those of `make check` are among the system tests.
+# The real clients that take long, and those with windows. Those of `make check` are among the system tests. What
+# cannot be installed is skipped.
 clients: deps all
+	@tools/deps.sh windows || true
 	@meson test -C $(B) --benchmark --suite clients --verbose
 
 bench: deps all

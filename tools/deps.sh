@@ -1,7 +1,8 @@
 #!/bin/sh
 # Installs the Debian packages that building, checking and running the tests need. A quick no-op when all are there.
 # With "peers" also the mail servers that tests and the bench put beside ours, not without being asked for, because
-# Debian starts them at once; and the mail clients that tests drive, those from npm in a folder of their own.
+# Debian starts them at once; and the mail clients that tests drive, those from npm in a folder of their own. With
+# "windows" the clients with windows and in a browser: some 600 MB, which only `make clients` uses.
 set -eu
 
 packages="
@@ -10,11 +11,17 @@ libuv1-dev libssl-dev liblmdb-dev libzstd-dev zlib1g-dev libargon2-dev libseccom
 libidn2-dev libunbound-dev libcmocka-dev
 mandoc clang clang-format clang-tidy cppcheck universal-ctags libclang-rt-14-dev llvm
 curl fetchmail getmail6 gsasl msmtp swaks libnet-ssleay-perl isync strace gdb nsd ldnsutils dns-root-data iproute2"
-if [ "${1:-}" = peers ]; then
+case "${1:-}" in
+peers)
 	packages="$packages postfix dovecot-imapd dovecot-pop3d
 alpine mutt neomutt offlineimap3 tmux libmail-imapclient-perl libio-socket-ssl-perl"
 	command -v npm >/dev/null 2>&1 || packages="$packages npm"
-fi
+	;;
+windows) # php-cgi, because Roundcube wants some PHP, and the first that Debian takes brings Apache
+	packages="$packages claws-mail xvfb xdotool imagemagick fonts-wqy-microhei
+chromium php-cli php-cgi php-sqlite3 roundcube-core roundcube-sqlite3"
+	;;
+esac
 
 if ! command -v dpkg-query >/dev/null 2>&1; then
 	echo "This is no Debian system: install what these packages hold yourself, then go on:" $packages >&2

@@ -102,9 +102,9 @@ class Certificate:
         atexit.register(shutil.rmtree, self.folder, ignore_errors=True)
         os.chmod(self.folder, 0o755)
         self.path, self.key = os.path.join(self.folder, "cert.pem"), os.path.join(self.folder, "key.pem")
-        subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "30",
-                        "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1", "-keyout", self.key,
-                        "-out", self.path], check=True, capture_output=True)
+        subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
+                        "-days", "30", "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1",
+                        "-keyout", self.key, "-out", self.path], check=True, capture_output=True)
         os.chmod(self.key, 0o644)
 
     def config(self):
@@ -218,7 +218,8 @@ class Screen:
                 self.file.flush()
                 return screen
             if time.monotonic() > until:
-                raise Wrong(f"{self.name}: {[t for t in texts if t not in screen] or gone} within {seconds} s; the screen:\n{screen}")
+                missing = [t for t in texts if t not in screen] or gone
+                raise Wrong(f"{self.name}: {missing} within {seconds} s; the screen:\n{screen}")
             time.sleep(0.05)
 
     def ended(self, seconds=15):
@@ -265,8 +266,8 @@ CHARSETS = ("utf-8", "gb18030", "iso-8859-1", "us-ascii", "big5", "iso-2022-jp")
 
 def letters():
     """Six letters in six charsets, and two answers to the first."""
-    texts = ("\u4f60\u597d\uff0c\u4e16\u754c", "\u4e0b\u5348\u4e09\u70b9\u5f00\u4f1a", "sch\u00f6ne Gr\u00fc\u00dfe", "plain text",
-             "\u60a8\u597d", "\u3053\u3093\u306b\u3061\u306f")
+    texts = ("\u4f60\u597d\uff0c\u4e16\u754c", "\u4e0b\u5348\u4e09\u70b9\u5f00\u4f1a", "sch\u00f6ne Gr\u00fc\u00dfe",
+             "plain text", "\u60a8\u597d", "\u3053\u3093\u306b\u3061\u306f")
     for i, (subject, charset, text) in enumerate(zip(SUBJECTS, CHARSETS, texts)):
         yield letter(subject, text + "\r\n", charset=charset, number=i, coding="Q" if i == 2 else "B", day=i + 1)
     yield letter("Re: " + SUBJECTS[0], "\u6536\u5230\r\n", number=6, answers=0, day=7)

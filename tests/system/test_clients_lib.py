@@ -105,7 +105,8 @@ const lock = await client.getMailboxLock("INBOX");
 try {
 	got.exists = client.mailbox.exists;
 	got.subjects = [];
-	for await (const m of client.fetch("1:*", { envelope: true, flags: true, bodyStructure: true, uid: true, size: true, labels: true }))
+	for await (const m of client.fetch("1:*",
+			{ envelope: true, flags: true, bodyStructure: true, uid: true, size: true, labels: true }))
 		got.subjects.push(m.envelope.subject);
 	got.found = await client.search({ subject: o.subject }, { uid: true });
 	got.or = await client.search({ or: [{ flagged: true }, { since: new Date("2026-01-01") }], not: { deleted: true } });
@@ -198,7 +199,8 @@ imap.once("ready", async () => {
 		got.found = (await call("search", ["UNSEEN", ["SINCE", "May 20, 2010"], ["HEADER", "SUBJECT", o.subject]])).length;
 		got.sorted = (await call("sort", ["-DATE"], ["ALL"])).length;
 		got.threads = (await call("thread", "REFERENCES", ["ALL"])).length;
-		await fetch(all, { bodies: ["HEADER.FIELDS (FROM TO SUBJECT DATE)", "TEXT"], struct: true, envelope: true, size: true }, (m) => {
+		const wanted = { bodies: ["HEADER.FIELDS (FROM TO SUBJECT DATE)", "TEXT"], struct: true, envelope: true, size: true };
+		await fetch(all, wanted, (m) => {
 			m.on("body", (s) => { s.on("data", () => {}); s.once("end", () => got.bodies++); });
 			m.once("attributes", (a) => got.subjects.push(a.envelope.subject));
 		});
@@ -268,7 +270,8 @@ need($m->select("INBOX"), "select");
 my @all = $m->messages;
 print "count ", scalar(@all), " ", $m->message_count("INBOX"), " ", $m->unseen_count, "\n";
 print "found ", join(",", scalar($m->search("SUBJECT", $m->Quote("plain"))->@*), scalar($m->search("NOT DELETED")->@*)), "\n";
-my $h = need(scalar $m->fetch_hash(\@all, "RFC822.SIZE", "INTERNALDATE", "FLAGS", "BODY.PEEK[HEADER.FIELDS (SUBJECT)]"), "fetch_hash");
+my $h = need(scalar $m->fetch_hash(\@all, "RFC822.SIZE", "INTERNALDATE", "FLAGS", "BODY.PEEK[HEADER.FIELDS (SUBJECT)]"),
+	"fetch_hash");
 print "hash ", scalar(keys %$h), "\n";
 need(scalar $m->get_envelope($all[0]), "envelope");
 need(scalar $m->get_bodystructure($all[0]), "bodystructure");
@@ -276,7 +279,8 @@ print "size ", $m->size($all[0]) == length($m->message_string($all[0])) ? "same"
 print "text ", length(need($m->body_string($all[0]), "body")) > 0 ? 1 : 0, "\n";
 need($m->set_flag("Flagged", $all[0]), "flag");
 print "flags ", join(" ", sort grep { !/Recent/ } $m->flags($all[0])), "\n";
-print "uid ", need($m->append_string($folder, "Subject: from Perl\r\n\r\nhello\r\n", "\\Seen", "24-Nov-2026 10:00:00 +0800"), "append"), "\n";
+print "uid ", need($m->append_string($folder, "Subject: from Perl\r\n\r\nhello\r\n", "\\Seen", "24-Nov-2026 10:00:00 +0800"),
+	"append"), "\n";
 need($m->copy($folder, $all[0], $all[1]), "copy");
 need($m->move($folder, $all[2]), "move");
 need($m->delete_message($all[1]), "delete");

@@ -27,7 +27,7 @@ def flags_of(h, number_of_letter, mailbox="INBOX"):
 # ---- mutt and neomutt ----
 
 def muttrc(h, folder, service):
-    return write(f"{folder}/muttrc", f"""set folder="{'imaps' if service == 'imaps' else 'imap'}://alice@localhost:{h.ports[service]}/"
+    return write(f"{folder}/muttrc", f"""set folder="{service}://alice@localhost:{h.ports[service]}/"
 set spoolfile="+INBOX" postponed="+Drafts" record="+Sent" trash="+Trash"
 set imap_user="alice" imap_pass="{h.users['alice']}"
 set certificate_file="{certificate.path}"
@@ -51,7 +51,9 @@ def mutt_session(h, program, service):
     with home() as folder:
         rc = muttrc(h, folder, service)
         os.makedirs(f"{folder}/cache")
-        words = (program, "-n", "-F", rc) + (("-d", "2", "-l", log_path(f"{program}-{service}-debug")) if program == "neomutt" else ("-d", "2"))
+        words = (program, "-n", "-F", rc, "-d", "2")
+        if program == "neomutt":
+            words += ("-l", log_path(f"{program}-{service}-debug"))
         with Screen(folder, f"{program}-{service}", *words) as s:
             mutt_reads(h, s)
             mutt_writes(h, s)
@@ -126,7 +128,7 @@ def test_alpine(h):
     h.clear("alice", "Drafts")
     fill(h, mailbox=FOLDER, mail=[letter("\u9879\u76ee\u8fdb\u5ea6", number=40)])
     with home() as folder:
-        server = f"{{localhost:{h.ports['imaps']}/ssl/novalidate-cert/user=alice}}"
+        server = f"{{localhost:{h.ports['imaps']}/ssl/user=alice}}"
         write(f"{folder}/.pinerc", f"""inbox-path={server}INBOX
 folder-collections=post {server}[]
 postponed-folder={server}Drafts
@@ -143,7 +145,8 @@ last-version-used=6.26
 mail-check-interval=15
 initial-keystroke-list=
 """)
-        with Screen(folder, "alpine", "alpine", "-p", f"{folder}/.pinerc", "-d", "imap=4,flush", width=110, height=40) as s:
+        with Screen(folder, "alpine", "alpine", "-p", f"{folder}/.pinerc", "-d", "imap=4,flush", width=110, height=40,
+                    SSL_CERT_FILE=certificate.path) as s:
             s.wait("PASSWORD", seconds=20)
             s.keys(" " + h.users["alice"], "Enter")
             alpine_starts(s)

@@ -102,11 +102,13 @@ def test_offlineimap(h):
         equal(there, sorted_files(cur), "both sides of INBOX")
         equal(len(there), len(mail) - 2 + (gone == lf(mail[5])) + 1, "messages of INBOX")
         with h.imap(select="INBOX") as t:
-            number = next(n for n, r in t.fetch("1:*", "BODY.PEEK[]").items() if lf(next(p for p in r if isinstance(p, bytes))) == flagged)
+            number = next(n for n, r in t.fetch("1:*", "BODY.PEEK[]").items()
+                          if lf(next(p for p in r if isinstance(p, bytes))) == flagged)
             contains(str(t.fetch(number, "FLAGS")), "\\Flagged")
             contains(str(t.fetch(number, "FLAGS")), "\\Seen")
             contains(str(t.ok('LIST "" "*"')), utf7("\u5f52\u6863\u5939"))
-        check(any(re.sub(rb"X-OfflineIMAP: .*\n", b"", lf(b)) == new for b in bodies(h, INNER)), "the new message is not as it was")
+        check(any(re.sub(rb"X-OfflineIMAP: .*\n", b"", lf(b)) == new for b in bodies(h, INNER)),
+              "the new message is not as it was")
     drop(h, INNER, FOLDER, "\u5f52\u6863\u5939")
 
 
@@ -185,7 +187,8 @@ def far_state(h):
         for r in t.fetch("1:*", "(FLAGS BODY.PEEK[])").values():
             text = " ".join(p for p in r if isinstance(p, str))
             flags = re.search(r"FLAGS \(([^)]*)\)", text).group(1).lower().split()
-            found[plain(next(p for p in r if isinstance(p, bytes)))] = "".join(sorted(letters_of[f] for f in flags if f in letters_of))
+            body = next(p for p in r if isinstance(p, bytes))
+            found[plain(body)] = "".join(sorted(letters_of[f] for f in flags if f in letters_of))
     return found
 
 
@@ -217,7 +220,8 @@ def test_mbsync_many(h):
             text = f"number {i}\r\n" + "\u4f60\u597d \u00fc\r\n" * (i % 40)
             flags = "".join(c for bit, c in enumerate("FRS") if i >> bit & 1)
             with open(f"{folder}/mail/INBOX/cur/{1700000000 + i}.{i}.here:2,{flags}", "wb") as f:
-                f.write(lf(letter(f"\u4fe1\u4ef6 {i}", text, number=i, charset="gb18030" if i % 3 == 0 and i % 40 == 0 else "utf-8")))
+                charset = "gb18030" if i % 120 == 0 else "utf-8"
+                f.write(lf(letter(f"\u4fe1\u4ef6 {i}", text, number=i, charset=charset)))
         began = time.monotonic()
         with Tap(h, "imap", "mbsync-fill") as tap:
             check(until_nothing_is_left(h, folder, tap) <= 3, "too many runs")
@@ -323,7 +327,8 @@ def test_doveadm(h):
         equal(sorted_files(f"{folder}/Mail"), sorted(lf(m) for m in mail), "the copy of INBOX")
         inner = [p for p in os.listdir(f"{folder}/Mail") if p == "." + utf7(INNER).replace("/", ".")]
         check(inner, "no inner folder:", os.listdir(f"{folder}/Mail"))
-        check(any(n.endswith((":2,F", ":2,Fa")) or ":2,F" in n for n in os.listdir(f"{folder}/Mail/cur")), "no flagged message:", os.listdir(f"{folder}/Mail/cur"))
+        have = os.listdir(f"{folder}/Mail/cur")
+        check(any(":2,F" in n for n in have), "no flagged message:", have)
     drop(h, INNER, FOLDER)
 
 
@@ -339,7 +344,8 @@ def test_fetchmail_idle(h):
               f"\tuser bob password \"{h.users['bob']}\" sslproto '' idle keep\n\tmda \"cat > {box}/new/$$\"\n")
         with open(log_path("fetchmail-output"), "wb") as out:
             got = subprocess.Popen([program, "-v", "-f", f"{folder}/rc", "-i", f"{folder}/ids", "--pidfile", f"{folder}/pid",
-                                    "--nosyslog", "--nodetach"], env=environment(folder, FETCHMAILHOME=folder), stdout=out, stderr=out)
+                                    "--nosyslog", "--nodetach"], env=environment(folder, FETCHMAILHOME=folder), stdout=out,
+                                   stderr=out)
         try:
             wait_until(lambda: "IDLE" in tap.said().split("CAPABILITY")[-1], what="IDLE")
             for i in range(3):

@@ -4,7 +4,8 @@
 #include "limits.h"
 
 #define RUN    8     /* items put in order by insertion first */
-#define BREATH 65536 /* items moved before others get their turn: some 3 ms */
+#define MOVES  16    /* items copied in the time of one that is compared */
+#define BREATH 16384 /* items moved before others get their turn: some 2 ms, where keys are compared */
 
 static int cmp_tails(const struct order *o, const struct order_item *a, const struct order_item *b)
 {
@@ -39,41 +40,52 @@ static void insertion(const struct order *o, struct order_item *a, uint32_t n)
 	}
 }
 
+/* breath NULL: it is a short one, nobody waits for it. */
+static int breathe(uint64_t *breath, uint32_t moved)
+{
+	if (!breath || (*breath += moved) < BREATH)
+		return 0;
+	*breath = 0;
+	return fiber_yield() < 0 ? -1 : 0;
+}
+
 /* Two neighbouring runs of `from` into one of `to`. */
-static void merge(const struct order *o, const struct order_item *from, struct order_item *to, uint32_t left,
-	uint32_t n)
+static int merge(const struct order *o, const struct order_item *from, struct order_item *to, uint32_t left,
+	uint32_t n, uint64_t *breath)
 {
 	uint32_t i = 0, k = left, out = 0;
 
 	if (left >= n || !before(o, &from[left], &from[left - 1])) {
 		memcpy(to, from, n * sizeof *to);
-		return;
+		return breathe(breath, n / MOVES);
 	}
-	while (i < left && k < n)
+	while (i < left && k < n) {
 		to[out++] = before(o, &from[k], &from[i]) ? from[k++] : from[i++];
+		if (breathe(breath, 1) < 0)
+			return -1;
+	}
 	memcpy(to + out, from + i, (left - i) * sizeof *to);
 	memcpy(to + out + (left - i), from + k, (n - k) * sizeof *to);
+	return 0;
 }
 
 static int sort(const struct order *o, struct order_item *items, struct order_item *tmp, uint32_t n)
 {
 	struct order_item *from = items, *to = tmp;
-	uint64_t breath = 0;
+	uint64_t moved = 0, *breath = n > BREATH ? &moved : NULL;
 
-	for (uint32_t at = 0; at < n; at += RUN)
+	for (uint32_t at = 0; at < n; at += RUN) {
 		insertion(o, items + at, n - at < RUN ? n - at : RUN);
+		if (breathe(breath, RUN) < 0)
+			return -1;
+	}
 	for (uint64_t run = RUN; run < n; run *= 2) {
 		for (uint64_t at = 0; at < n; at += 2 * run) {
 			uint32_t left = (uint32_t)(n - at < run ? n - at : run);
 			uint32_t both = (uint32_t)(n - at < 2 * run ? n - at : 2 * run);
 
-			merge(o, from + at, to + at, left, both);
-			breath += both;
-			if (breath >= BREATH && n > BREATH) {
-				breath = 0;
-				if (fiber_yield() < 0)
-					return -1;
-			}
+			if (merge(o, from + at, to + at, left, both, breath) < 0)
+				return -1;
 		}
 		struct order_item *other = from;
 		from = to;
@@ -158,8 +170,10 @@ int order_add(struct order *o, slice key, uint32_t number, err *e)
 }
 
 /* What all keys begin with tells nothing: the heads begin behind it. */
-static void skip_common(struct order *o)
+static int skip_common(struct order *o)
 {
+	uint64_t seen = 0, *breath = o->n > BREATH ? &seen : NULL;
+
 	if (o->any_whole)
 		o->common = 0;
 	for (uint32_t i = 0; i < o->n && o->common > 0; i++) {
@@ -167,18 +181,22 @@ static void skip_common(struct order *o)
 		size_t n = (size_t)(uint8_t)p[0] << 8 | (uint8_t)p[1];
 
 		o->items[i].head = head_of(slice_skip(slice_make(p + 2, n), o->common));
+		if (breathe(breath, 1) < 0)
+			return -1;
 	}
+	return 0;
 }
 
 int order_sort(struct order *o, err *e)
 {
 	if (o->n < 2)
 		return 0;
-	skip_common(o);
 	struct order_item *tmp = malloc(o->n * sizeof *tmp);
 	if (!tmp)
 		return err_set(e, ERR_TEMP, "no memory");
-	int rc = sort(o, o->items, tmp, o->n);
+	int rc = skip_common(o);
+	if (rc == 0)
+		rc = sort(o, o->items, tmp, o->n);
 	free(tmp);
 	return rc < 0 ? err_set(e, ERR_CANCELED, "the session is told to end") : 0;
 }

@@ -48,7 +48,7 @@ static int hit(struct find *f, struct imap_walk *w, struct imap_item *item, bool
 
 static int send_some(void *arg)
 {
-	return imap_send(arg);
+	return imap_breathe(arg);
 }
 
 static int tell(struct imap_session *s, const struct threads *t, err *e)
@@ -100,6 +100,7 @@ int imap_cmd_thread(struct imap_session *s, struct imap_args *a)
 		return imap_answer(s, IMAP_NO, "[UNAVAILABLE] no memory");
 	run->by_uid = s->by_uid;
 	run->f = (struct find){.needs = IMAP_NEED_DIGEST, .hit = hit, .arg = run, .at_once = true};
+	run->threads.expected = uidset_count(&s->box.uids);
 	if (!take_algorithm(a, &run->references) || !imap_take_search_program(a, &run->f.q) ||
 		!imap_find_allowed(s, a, &run->f.q))
 		rc = imap_find_refuse(s, a, &run->f.q);

@@ -4,8 +4,11 @@
 #include "io/fiber.h"
 #include "limits.h"
 
-#define BREATH         65536 /* nodes looked at before others get their turn */
-#define STEPS_A_NODE   256   /* parents looked at for loops, a node on average; past that no link is made */
+#define BREATH                                                                                               \
+	16384 /* nodes looked at before others get their turn: some 2 ms, each is a cache miss or two */
+#define SLOTS          4096
+#define CLEAR_MAX      2097152 /* slots that are cleared at once: 32 MiB, some 5 ms */
+#define STEPS_A_NODE   256     /* parents looked at for loops, a node on average; past that no link is made */
 #define STEPS_AT_LEAST 1000000
 #define WRITE_FULL     65536 /* bytes of an answer that are sent before the next */
 
@@ -27,12 +30,15 @@ static bool grow(void **p, uint32_t *cap, uint32_t n, size_t size)
 	return true;
 }
 
+/* Filling it anew takes long when it is large, and is not where others could have their turn. */
 static bool grow_slots(struct threads *t)
 {
-	uint32_t cap = t->slots_cap ? t->slots_cap * 2 : 4096;
+	uint32_t cap = t->slots_cap ? t->slots_cap * 2 : SLOTS;
 	struct thread_slot *old = t->slots;
 	uint32_t old_cap = t->slots_cap;
 
+	while (old_cap == 0 && cap / 2 <= t->expected + t->expected / 4 && cap / 2 < LIMIT_IMAP_THREAD)
+		cap *= 2;
 	t->slots = calloc(cap, sizeof *t->slots);
 	if (!t->slots) {
 		t->slots = old;
@@ -81,10 +87,17 @@ struct thread_slot *threads_slot(struct threads *t, uint64_t hash)
 	return &t->slots[i];
 }
 
-void threads_slots_clear(struct threads *t)
+int threads_slots_clear(struct threads *t)
 {
-	if (t->slots_cap > 0)
+	if (t->slots_cap == 0)
+		return 0;
+	if (t->slots_cap <= CLEAR_MAX) {
 		memset(t->slots, 0, t->slots_cap * sizeof *t->slots);
+		return 0;
+	}
+	free(t->slots); /* the system gives empty pages one by one, as they are used */
+	t->slots = calloc(t->slots_cap, sizeof *t->slots);
+	return t->slots ? 0 : -1;
 }
 
 uint32_t threads_node(struct threads *t, uint32_t message)

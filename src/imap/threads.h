@@ -38,6 +38,8 @@ struct threads { /* a zeroed one is empty */
 	struct order_item *items; /* two halves of the same size */
 	uint32_t *list;           /* all nodes, parents first */
 	uint32_t messages_n, messages_cap, nodes_n, nodes_cap, slots_cap, items_n;
+	uint32_t expected; /* messages there may be, set by the caller: the table of ids is not made anew then
+			    */
 	uint64_t steps, breath;
 };
 

@@ -9,7 +9,7 @@ void threads_append(struct threads *t, uint32_t parent, uint32_t child);
 void threads_children_reset(struct threads *t, uint32_t node);
 /* The slot of a hash, free or not. */
 struct thread_slot *threads_slot(struct threads *t, uint64_t hash);
-void threads_slots_clear(struct threads *t);
+int threads_slots_clear(struct threads *t); /* -1: no memory */
 /* Lets others run once in a while. */
 PARKS int threads_breathe(struct threads *t, uint32_t done);
 /* The message that a node is put in order by: its own, or its first child's. */

@@ -29,6 +29,16 @@ const struct thread_message *threads_message(const struct threads *t, uint32_t n
 	return &t->messages[x->message != THREAD_NONE ? x->message : t->nodes[x->child].message];
 }
 
+static int reset_children(struct threads *t)
+{
+	for (uint32_t i = 0; i < t->nodes_n; i++) {
+		threads_children_reset(t, i);
+		if (threads_breathe(t, 1) < 0)
+			return -1;
+	}
+	return 0;
+}
+
 /* Room for the steps: the tree has all nodes there will be, but for a dummy of two threads each. */
 static int prepare(struct threads *t, err *e)
 {
@@ -53,21 +63,40 @@ int threads_sort_children(struct threads *t, uint32_t node)
 
 		t->items[n++] = (struct order_item){
 			.head = order_head(m->date), .tail = c, .number = (uint32_t)(m - t->messages)};
+		if (threads_breathe(t, 1) < 0)
+			return -1;
 	}
 	if (order_sort_heads(t->items, t->items + t->items_n, n) < 0)
 		return -1;
 	threads_children_reset(t, node);
-	for (uint32_t i = 0; i < n; i++)
+	for (uint32_t i = 0; i < n; i++) {
 		threads_append(t, node, t->items[i].tail);
-	return threads_breathe(t, n);
+		if (threads_breathe(t, 1) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+/* Children of the root, in t->list. */
+static int list_threads(struct threads *t, uint32_t *ret_n)
+{
+	uint32_t n = 0;
+
+	for (uint32_t c = t->nodes[THREAD_ROOT].child; c; c = t->nodes[c].next) {
+		t->list[n++] = c;
+		if (threads_breathe(t, 1) < 0)
+			return -1;
+	}
+	*ret_n = n;
+	return 0;
 }
 
 int threads_walk(struct threads *t, uint32_t *ret_n)
 {
-	uint32_t n = 0;
+	uint32_t n;
 
-	for (uint32_t c = t->nodes[THREAD_ROOT].child; c; c = t->nodes[c].next)
-		t->list[n++] = c;
+	if (list_threads(t, &n) < 0)
+		return -1;
 	for (uint32_t i = 0; i < n; i++) {
 		uint32_t at = t->list[i];
 
@@ -87,8 +116,8 @@ int threads_walk(struct threads *t, uint32_t *ret_n)
 /* Step 2: lists of children, out of what was only known by the parents. */
 static int gather(struct threads *t)
 {
-	for (uint32_t i = 0; i < t->nodes_n; i++)
-		threads_children_reset(t, i);
+	if (reset_children(t) < 0)
+		return -1;
 	for (uint32_t i = 1; i < t->nodes_n; i++) {
 		threads_append(t, t->nodes[i].parent, i);
 		if (threads_breathe(t, 1) < 0)
@@ -98,7 +127,7 @@ static int gather(struct threads *t)
 }
 
 /* Children that are dummies give place to theirs; those of the root only when they have one at most. */
-static void prune_children(struct threads *t, uint32_t node)
+static int prune_children(struct threads *t, uint32_t node)
 {
 	uint32_t next, c = t->nodes[node].child;
 
@@ -107,6 +136,8 @@ static void prune_children(struct threads *t, uint32_t node)
 		struct thread_node *x = &t->nodes[c];
 
 		next = x->next;
+		if (threads_breathe(t, 1 + (x->message == THREAD_NONE ? x->children : 0)) < 0)
+			return -1;
 		if (x->message != THREAD_NONE || (node == THREAD_ROOT && x->children > 1)) {
 			threads_append(t, node, c);
 			continue;
@@ -116,6 +147,7 @@ static void prune_children(struct threads *t, uint32_t node)
 			threads_append(t, node, k);
 		}
 	}
+	return 0;
 }
 
 /* Step 3, from below. */
@@ -126,14 +158,10 @@ static int prune(struct threads *t)
 	if (threads_walk(t, &n) < 0)
 		return -1;
 	for (uint32_t i = n; i-- > 0;) {
-		uint32_t before = t->nodes[t->list[i]].children;
-
-		prune_children(t, t->list[i]);
-		if (threads_breathe(t, before + 1) < 0)
+		if (prune_children(t, t->list[i]) < 0 || threads_breathe(t, 1) < 0)
 			return -1;
 	}
-	prune_children(t, THREAD_ROOT);
-	return 0;
+	return prune_children(t, THREAD_ROOT);
 }
 
 /* Step 4: threads by sent date; a dummy goes by its first child. */
@@ -141,6 +169,8 @@ static int sort_threads(struct threads *t)
 {
 	for (uint32_t c = t->nodes[THREAD_ROOT].child; c; c = t->nodes[c].next) {
 		if (t->nodes[c].message == THREAD_NONE && threads_sort_children(t, c) < 0)
+			return -1;
+		if (threads_breathe(t, 1) < 0)
 			return -1;
 	}
 	return threads_sort_children(t, THREAD_ROOT);
@@ -159,7 +189,8 @@ static bool is_reply(const struct threads *t, uint32_t node)
 /* Step 5.B: one thread for each subject. */
 static int fill_subjects(struct threads *t, uint32_t n)
 {
-	threads_slots_clear(t);
+	if (threads_slots_clear(t) < 0)
+		return -1;
 	for (uint32_t i = 0; i < n; i++) {
 		uint32_t node = t->list[i];
 		uint64_t subject = threads_message(t, node)->subject;
@@ -212,14 +243,15 @@ static void merge_one(struct threads *t, uint32_t node, struct thread_slot *slot
 
 static int merge_subjects(struct threads *t)
 {
-	uint32_t n = 0;
+	uint32_t n;
 
-	for (uint32_t c = t->nodes[THREAD_ROOT].child; c; c = t->nodes[c].next)
-		t->list[n++] = c;
-	if (fill_subjects(t, n) < 0)
+	if (list_threads(t, &n) < 0 || fill_subjects(t, n) < 0)
 		return -1;
-	for (uint32_t i = 0; i < n; i++)
+	for (uint32_t i = 0; i < n; i++) {
 		t->nodes[t->list[i]].next = i;
+		if (threads_breathe(t, 1) < 0)
+			return -1;
+	}
 	for (uint32_t i = 0; i < n; i++) {
 		uint64_t subject = threads_message(t, t->list[i])->subject;
 		struct thread_slot *slot = subject ? threads_slot(t, subject) : NULL;
@@ -233,6 +265,8 @@ static int merge_subjects(struct threads *t)
 	for (uint32_t i = 0; i < n; i++) {
 		if (t->list[i])
 			threads_append(t, THREAD_ROOT, t->list[i]);
+		if (threads_breathe(t, 1) < 0)
+			return -1;
 	}
 	return 0;
 }
@@ -245,7 +279,7 @@ static int sort_all(struct threads *t)
 	if (threads_walk(t, &n) < 0)
 		return -1;
 	for (uint32_t i = 0; i < n; i++) {
-		if (threads_sort_children(t, t->list[i]) < 0)
+		if (threads_sort_children(t, t->list[i]) < 0 || threads_breathe(t, 1) < 0)
 			return -1;
 	}
 	return threads_sort_children(t, THREAD_ROOT);
@@ -269,19 +303,24 @@ static int by_subject(struct threads *t)
 	uint32_t n = t->messages_n, first = 0;
 	struct order_item *tmp = t->items + t->items_n;
 
-	for (uint32_t i = 0; i < n; i++)
+	for (uint32_t i = 0; i < n; i++) {
 		t->items[i] = (struct order_item){.head = order_head(t->messages[i].date), .number = i};
+		if (threads_breathe(t, 1) < 0)
+			return -1;
+	}
 	if (order_sort_heads(t->items, tmp, n) < 0)
 		return -1;
 	for (uint32_t i = 0; i < n; i++) {
 		t->items[i].tail = t->items[i].number;
 		t->items[i].head = t->messages[t->items[i].tail].subject;
 		t->items[i].number = i;
+		if (threads_breathe(t, 1) < 0)
+			return -1;
 	}
 	if (order_sort_heads(t->items, tmp, n) < 0)
 		return -1;
-	for (uint32_t i = 0; i < t->nodes_n; i++)
-		threads_children_reset(t, i);
+	if (reset_children(t) < 0)
+		return -1;
 	for (uint32_t i = 0; i < n; i++) {
 		uint32_t node = t->messages[t->items[i].tail].node;
 		bool same = i > 0 && t->items[i].head == t->items[i - 1].head;

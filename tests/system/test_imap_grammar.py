@@ -18,7 +18,7 @@ STATUS_ITEMS = {b"MESSAGES", b"RECENT", b"UIDNEXT", b"UIDVALIDITY", b"UNSEEN", b
                 b"MAILBOXID", b"DELETED-STORAGE", b"HIGHESTMODSEQ"}
 LIST_ATTRIBUTES = {b"\\noselect", b"\\nonexistent", b"\\haschildren", b"\\hasnochildren", b"\\subscribed", b"\\noinferiors",
                    b"\\marked", b"\\unmarked", b"\\all", b"\\archive", b"\\drafts", b"\\flagged", b"\\junk", b"\\sent",
-                   b"\\trash", b"\\important", b"\\remote"}
+                   b"\\trash", b"\\important", b"\\remote", b"\\noaccess"}
 PLAIN_CODES = {b"ALERT", b"PARSE", b"READ-ONLY", b"READ-WRITE", b"TRYCREATE", b"UIDNOTSTICKY", b"CLOSED", b"NOTSAVED",
                b"ALREADYEXISTS", b"NONEXISTENT", b"AUTHENTICATIONFAILED", b"AUTHORIZATIONFAILED", b"UNAVAILABLE",
                b"PRIVACYREQUIRED", b"LIMIT", b"OVERQUOTA", b"CANNOT", b"INUSE", b"EXPUNGEISSUED", b"CORRUPTION",

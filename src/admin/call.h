@@ -48,7 +48,7 @@ admin_handler admin_account_list, admin_account_show, admin_account_add, admin_a
 admin_handler admin_alias_list, admin_alias_show, admin_alias_add, admin_alias_set, admin_alias_remove;
 admin_handler admin_route_list, admin_route_show, admin_route_add, admin_route_remove, admin_route_test;
 admin_handler admin_mailbox_list, admin_mailbox_show, admin_mailbox_add, admin_mailbox_set,
-	admin_mailbox_remove;
+	admin_mailbox_remove, admin_mailbox_share, admin_mailbox_unshare, admin_mailbox_rights;
 admin_handler admin_queue_list, admin_queue_show, admin_queue_retry, admin_queue_hold, admin_queue_release,
 	admin_queue_drop, admin_queue_bounce, admin_queue_shape;
 admin_handler admin_trace;

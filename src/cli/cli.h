@@ -66,6 +66,7 @@ enum cli_option {
 	OPT_SINCE,
 	OPT_QUICK,
 	OPT_REBUILD,
+	OPT_RIGHTS,
 	OPT_COUNT /* at most 64 */
 };
 #define OPT(name)  (UINT64_C(1) << OPT_##name)

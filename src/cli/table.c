@@ -78,6 +78,8 @@ const struct cli_option_info cli_options[OPT_COUNT] = {
 	[OPT_ALL] = {"all", 0, NULL, SEND_TRUE, "all", "All messages of the queue."},
 	[OPT_REASON] = {"reason", 0, "TEXT", SEND_TEXT, "reason", "What the senders are told."},
 	[OPT_SINCE] = {"since", 0, "TIME", SEND_SECONDS, "since", "Only messages that came within this time, like 2d; 7d without this."},
+	[OPT_RIGHTS] = {"rights", 0, "RIGHTS", SEND_TEXT, "rights",
+		"What is allowed: read (as without this), write (also to change, add and remove messages), full, or letters of RFC 4314: lrswipkxtea."},
 	[OPT_QUICK] = {"quick", 0, NULL, SEND_NOTHING, NULL, "Only what the key file holds; the messages themselves are not read."},
 	[OPT_REBUILD] = {"rebuild", 0, NULL, SEND_NOTHING, NULL,
 		"Make the key file anew from the log without looking at it first, even where the log has gaps."},
@@ -93,6 +95,7 @@ static const struct cli_column mailbox_columns[] = {
 	{"messages", "MESSAGES"}, {"unseen", "UNSEEN"}, {"bytes", "SIZE", true}, {"use", "USE"},
 	{"subscribed", "SUBSCRIBED"}, {"mailbox", "MAILBOX"}, {0}};
 
+static const struct cli_column rights_columns[] = {{"with", "WITH"}, {"rights", "RIGHTS"}, {"taken", "TAKEN AWAY"}, {0}};
 static const struct cli_column route_columns[] = {
 	{"id", "ID"}, {"for", "FOR"}, {"to", "TO"}, {"tls", "TLS"}, {"user", "USER"}, {"fallback", "FALLBACK"}, {0}};
 #define ROUTE_OPTIONS \
@@ -164,6 +167,16 @@ const struct cli_command cli_commands[] = {
 	{.noun = "mailbox", .verb = "remove", .args = "ACCOUNT PATH", .params = "account mailbox", .min = 2, .max = 2,
 		RUN(cli_remove), .method = "mailbox.remove", .done = "removed mailbox", .options = OPT(YES) | OPT(DRY_RUN),
 		.help = "Remove a mailbox and the messages that lie in it."},
+
+	{.noun = "mailbox", .verb = "share", .args = "ACCOUNT PATH WITH", .params = "account mailbox with", .min = 3, .max = 3,
+		RUN(cli_method), .method = "mailbox.share", .done = "shared a mailbox of", .options = OPT(RIGHTS),
+		.help = "Let another account, or anyone (every account here), use a mailbox. "
+			"Mail programs show it below \"Other Users\". What was allowed before is replaced."},
+	{.noun = "mailbox", .verb = "unshare", .args = "ACCOUNT PATH WITH", .params = "account mailbox with", .min = 3, .max = 3,
+		RUN(cli_method), .method = "mailbox.unshare", .done = "ended the sharing of a mailbox of", .help = "End what share allowed."},
+	{.noun = "mailbox", .verb = "rights", .args = "ACCOUNT PATH", .params = "account mailbox", .min = 2, .max = 2,
+		RUN(cli_method), .method = "mailbox.rights", .list = "rights", .columns = rights_columns,
+		.help = "Show with whom a mailbox is shared and what they may do."},
 
 	{.noun = "route", .verb = "list", .args = "", RUN(cli_method), .method = "route.list", .list = "routes",
 		.columns = route_columns,

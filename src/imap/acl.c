@@ -2,39 +2,12 @@
 #include "imap/name.h"
 #include "imap/others.h"
 #include "mailbox/account.h"
-
-static const struct {
-	char letter;
-	unsigned rights; /* those of RFC 2086 stand for several: c is k and x, d is t and e */
-	bool obsolete;
-} letters[] = {
-	{'l', RIGHT_LOOKUP, false},
-	{'r', RIGHT_READ, false},
-	{'s', RIGHT_SEEN, false},
-	{'w', RIGHT_WRITE, false},
-	{'i', RIGHT_INSERT, false},
-	{'p', RIGHT_POST, false},
-	{'k', RIGHT_CREATE, false},
-	{'x', RIGHT_REMOVE, false},
-	{'t', RIGHT_DELETE, false},
-	{'e', RIGHT_EXPUNGE, false},
-	{'c', RIGHT_CREATE | RIGHT_REMOVE, true},
-	{'d', RIGHT_DELETE | RIGHT_EXPUNGE, true},
-	{'a', RIGHT_ADMIN, false},
-};
-
-void imap_write_rights(struct buf *out, unsigned rights)
-{
-	for (size_t i = 0; i < COUNT_OF(letters); i++) {
-		if (rights & letters[i].rights)
-			buf_add_c(out, letters[i].letter);
-	}
-}
+#include "mailbox/letters.h"
 
 static void write_quoted_rights(struct buf *out, unsigned rights)
 {
 	buf_addz(out, " \"");
-	imap_write_rights(out, rights);
+	rights_write(out, rights);
 	buf_add_c(out, '"');
 }
 
@@ -90,16 +63,8 @@ static bool take_rights(struct imap_args *a, enum rights_op *ret_op, unsigned *r
 	*ret_op = slice_starts(text, S("+"))   ? RIGHTS_ADD
 		  : slice_starts(text, S("-")) ? RIGHTS_REMOVE
 					       : RIGHTS_REPLACE;
-	*ret_rights = 0;
-	for (size_t i = *ret_op == RIGHTS_REPLACE ? 0 : 1; i < text.n; i++) {
-		unsigned rights = 0;
-
-		for (size_t k = 0; k < COUNT_OF(letters); k++)
-			rights |= letters[k].letter == text.p[i] ? letters[k].rights : 0;
-		if (rights == 0)
-			return imap_args_fail(a, "the rights are l r s w i p k x t e a");
-		*ret_rights |= rights;
-	}
+	if (!rights_read(slice_skip(text, *ret_op == RIGHTS_REPLACE ? 0 : 1), ret_rights))
+		return imap_args_fail(a, "the rights are l r s w i p k x t e a");
 	return true;
 }
 
@@ -274,9 +239,9 @@ int imap_cmd_listrights(struct imap_session *s, struct imap_args *a)
 		write_quoted_rights(&s->out, w.denied ? 0 : RIGHTS_ALL);
 	} else {
 		buf_addz(&s->out, " \"\"");
-		for (size_t i = 0; i < COUNT_OF(letters); i++) {
+		for (size_t i = 0; i < RIGHTS_LETTERS; i++) {
 			buf_add_c(&s->out, ' ');
-			buf_add_c(&s->out, letters[i].letter);
+			buf_add_c(&s->out, rights_letters[i].letter);
 		}
 	}
 	buf_addz(&s->out, "\r\n");

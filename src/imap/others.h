@@ -25,6 +25,4 @@ int imap_others_name(
 int imap_list_all(struct imap_session *s, struct store_snap *snap, struct arena *a, struct mailbox_item **ret,
 	size_t *ret_n, err *e);
 
-/* The letters of rights, those of RFC 2086 included (RFC 4314 2.1.1). */
-void imap_write_rights(struct buf *out, unsigned rights);
 void imap_write_myrights(struct imap_session *s, slice name, unsigned rights);

@@ -185,6 +185,33 @@ def test_mailboxes(h):
     equal(shown(h, "mailbox", "show", "alice@example.test", "Work")["messages"], 1)
 
 
+def test_sharing(h):
+    h.cli("mailbox", "add", "alice@example.test", "Team", "--json")
+    row = shown(h, "mailbox", "share", "alice@example.test", "Team", "bob@example.test")
+    equal((row["with"], row["rights"]), ("bob@example.test", "lr"))
+    with h.imap("bob", select='"Other Users/alice@example.test/Team"') as t:
+        contains(t.status_line, "READ-ONLY")
+    row = shown(h, "mailbox", "share", "alice@example.test", "Team", "bob", "--rights", "write")
+    equal(row["rights"], "lrswited")
+    with h.imap("bob") as t:
+        t.append("Subject: from bob\r\n\r\nx\r\n", '"Other Users/alice@example.test/Team"')
+    equal(shown(h, "mailbox", "show", "alice@example.test", "Team")["messages"], 1)
+    h.cli("mailbox", "share", "alice@example.test", "Team", "anyone", "--rights", "l", "--json")
+    equal(rows_of(h, "mailbox", "rights", "alice@example.test", "Team"),
+          [{"with": "anyone", "rights": "l", "taken": False},
+           {"with": "bob@example.test", "rights": "lrswited", "taken": False}])
+    contains(h.cli("mailbox", "rights", "alice@example.test", "Team", text=True), "bob@example.test")
+    h.cli("mailbox", "unshare", "alice@example.test", "Team", "bob@example.test", "--json")
+    h.cli("mailbox", "unshare", "alice@example.test", "Team", "anyone", "--json")
+    equal(rows_of(h, "mailbox", "rights", "alice@example.test", "Team"), [])
+    with h.imap("bob") as t:
+        t.no('SELECT "Other Users/alice@example.test/Team"')
+    refused(h, "mailbox", "share", "alice@example.test", "Team", "nobody@example.test")
+    refused(h, "mailbox", "share", "alice@example.test", "Team", "bob", "--rights", "lrz")
+    refused(h, "mailbox", "share", "alice@example.test", "Nowhere", "bob")
+    refused(h, "mailbox", "share", "alice@example.test", "Team", "alice")
+
+
 def rows_of(h, *words):
     return next(iter(h.cli(*words, "--json")["result"].values()))
 

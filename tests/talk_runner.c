@@ -13,7 +13,7 @@
 #define WALL_US      1767225600000000 /* 2026-01-01, so that dates in answers are known */
 #define LINE_MAX_    16384
 #define SETTLE_TURNS 64 /* turns of the loop in which the server hears all that was said */
-#define PATIENCE_S   20 /* a run that hangs ends the program by SIGALRM */
+#define PATIENCE_S   60 /* a run that hangs ends the program by SIGALRM */
 
 struct talk {
 	const struct talk_server *server;

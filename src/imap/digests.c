@@ -2,7 +2,7 @@
 #include "base/hash.h"
 #include "limits.h"
 
-#define KEEP_AT    1024 /* so many are written at once */
+#define KEEP_AT    4096 /* so many are written at once: a flush takes longer than making that many */
 #define KEEP_LEAST 256  /* fewer are made again each time, in less than a millisecond, rather than flushed */
 
 static int open_scan(struct imap_digests *d, struct imap_walk *w, err *e)

@@ -41,8 +41,7 @@ static int write_numbers(struct imap_session *s, const struct order *o, uint32_t
 		if (i > from || part == ' ')
 			buf_add_c(&s->out, part);
 		imap_write_u64(&s->out, told(s, o, i));
-		if (s->out.n > 65536)
-			rc = imap_send(s);
+		rc = imap_breathe(s);
 	}
 	return rc;
 }

@@ -298,6 +298,18 @@ static int put_entry(struct answer *w, struct store_snap *snap, uint32_t account
 	return rc < 0 ? -1 : 0;
 }
 
+/* 1: the session may read the metadata of that mailbox; 0, -1. */
+static int may_read(
+	struct imap_session *s, struct store_snap *snap, uint32_t account, uint32_t mailbox, err *e)
+{
+	unsigned rights;
+
+	if (account == s->account)
+		return 1;
+	return mailbox_rights(snap, account, mailbox, s->account, &rights, e) < 0 ? -1
+										  : rights_metadata(rights);
+}
+
 int imap_write_metadata(struct imap_session *s, slice name, uint32_t account, uint32_t mailbox,
 	const struct imap_entries *what, uint64_t *longest, err *e)
 {
@@ -311,6 +323,8 @@ int imap_write_metadata(struct imap_session *s, slice name, uint32_t account, ui
 		rc = store_snap_begin(s->store, &snap, e);
 		if (rc == 0 && mailbox)
 			rc = mailbox_get(&snap, account, mailbox, &row, e);
+		if (rc > 0)
+			rc = may_read(s, &snap, account, mailbox, e);
 		if (rc > 0 || (rc == 0 && !mailbox))
 			rc = put_entry(&w, &snap, account, mailbox ? &row : NULL, what->names[i], e);
 		store_snap_end(&snap);
@@ -335,7 +349,12 @@ static int find(struct imap_session *s, const struct imap_place *place, uint32_t
 
 	if (store_snap_begin(s->store, &snap, e) < 0)
 		return -1;
-	int rc = imap_place_find(s, &snap, place, RIGHT_LOOKUP | RIGHT_READ, &row, e);
+	int rc = imap_place_find(s, &snap, place, RIGHT_LOOKUP, &row, e);
+	if (rc > 0) {
+		rc = may_read(s, &snap, row.account, row.id, e);
+		if (rc == 0)
+			rc = err_set(e, ERR_NOPERM, "the mailbox's owner does not permit that");
+	}
 	if (rc > 0) {
 		*ret = row.id;
 		if (row.noselect) /* a name that stands for children counts, a mere subscription does not */
@@ -495,6 +514,7 @@ int imap_cmd_setmetadata(struct imap_session *s, struct imap_args *a)
 			s, IMAP_NO, "[USEATTR] a mailbox has one special use, of those of RFC 6154");
 	x.set.account = t.account;
 	x.set.mailbox = t.mailbox;
+	x.set.by = s->account;
 	x.set.values = x.values;
 	imap_notify_own_begin(s, t.account);
 	int rc = mailbox_metadata_set(s->store, &x.set, &e);

@@ -1,6 +1,7 @@
 #include "mailbox/metadata.h"
 #include "limits.h"
 #include "mailbox/metadata_tx.h"
+#include "mailbox/rights_tx.h"
 #include "mailbox/row.h"
 #include "mailbox/view.h"
 
@@ -281,6 +282,29 @@ static int set_use(struct mailbox_tx *m, enum mailbox_use use, err *e)
 	return mailbox_tx_close(m, e) < 0 ? -1 : account_tx_settings(m->a, m->row.id, CHANGE_USE, e);
 }
 
+/* m NULL: the account as a whole. */
+static int may_set(const struct mailbox_tx *m, const struct metadata_set *set, err *e)
+{
+	unsigned rights, need = RIGHT_LOOKUP;
+
+	if (set->by == 0 || set->by == set->account)
+		return 0;
+	if (!m || set->has_use)
+		return err_set(e, ERR_NOPERM, "that is its owner's to set");
+	for (size_t i = 0; i < set->n; i++) {
+		uint32_t who = set->values[i].who;
+
+		if (who == METADATA_SHARED)
+			need |= RIGHT_WRITE;
+		else if (who != set->by)
+			return err_set(e, ERR_NOPERM, "that is private to somebody else");
+	}
+	if (rights_tx_need(m, set->by, need, &rights, e) < 0)
+		return -1;
+	return rights_metadata(rights) ? 0
+				       : err_set(e, ERR_NOPERM, "the mailbox's owner does not permit that");
+}
+
 static int set_run(struct store_tx *tx, void *arg, err *e)
 {
 	const struct metadata_set *set = arg;
@@ -292,7 +316,8 @@ static int set_run(struct store_tx *tx, void *arg, err *e)
 		return -1;
 	if (m && m->row.removed)
 		return err_set(e, ERR_MISSING, "there is no such mailbox");
-	if (set_all(&a, set, e) < 0 || (m && set->has_use && set_use(m, set->use, e) < 0))
+	if (may_set(m, set, e) < 0 || set_all(&a, set, e) < 0 ||
+		(m && set->has_use && set_use(m, set->use, e) < 0))
 		return -1;
 	return account_tx_close(&a, e);
 }

@@ -43,6 +43,7 @@ void metadata_close(struct metadata_scan *sc);
 
 struct metadata_set {
 	uint32_t account, mailbox; /* mailbox 0: the account as a whole */
+	uint32_t by; /* as in mailbox/write.h: rights_metadata, for shared values RIGHT_WRITE, too */
 	const struct metadata *values;
 	size_t n;     /* all or none; one without a value removes what is there */
 	bool has_use; /* the special use, which is a setting of the mailbox, in the same intent */
@@ -50,8 +51,10 @@ struct metadata_set {
 };
 /*
  * ERR_MISSING no such mailbox; ERR_SYNTAX a name; ERR_LIMIT too many of them; ERR_QUOTA too many bytes, of
- * one value or of the account; ERR_DENIED a special use for a name that is no mailbox. What is set to the
- * value it has is no change. Others hear of it by a row of CHANGE_METADATA, which names what changed.
+ * one value or of the account; ERR_DENIED a special use for a name that is no mailbox; ERR_NOPERM also what
+ * is private to somebody else, the special use of another's mailbox, another's account as a whole. What is
+ * set to the value it has is no change. Others hear of it by a row of CHANGE_METADATA, which names what
+ * changed.
  */
 PARKS int mailbox_metadata_set(struct store *s, const struct metadata_set *set, err *e);
 /* Copies the shared values, and the private ones of the account itself, to another of its mailboxes; those

@@ -24,10 +24,17 @@ enum mailbox_right {         /* the letters of RFC 4314 2.1 */
 };
 #define RIGHTS_ALL 2047u
 
+/* RIGHT_LOOKUP and one of these: metadata is read, and one's own values are set (RFC 5464 3.3). */
+#define RIGHTS_METADATA (RIGHT_READ | RIGHT_SEEN | RIGHT_WRITE | RIGHT_INSERT | RIGHT_POST)
+
 #define RIGHTS_ANYONE 0u /* as a grantee: every account of this post house */
 
 /* Of the system flags those that these rights let somebody change. Keywords want RIGHT_WRITE. */
 uint8_t rights_flags(unsigned rights);
+static inline bool rights_metadata(unsigned rights)
+{
+	return (rights & RIGHT_LOOKUP) && (rights & RIGHTS_METADATA);
+}
 
 struct mailbox_grant {
 	uint32_t grantee;

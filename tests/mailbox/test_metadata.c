@@ -2,6 +2,7 @@
 #include "limits.h"
 #include "mailbox/fixture.h"
 #include "mailbox/metadata.h"
+#include "mailbox/rights.h"
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -191,6 +192,43 @@ static void heard(struct fixture *f)
 	store_snap_end(&snap);
 }
 
+/* What another account may set is judged in the intent: each right alone, l and each right. */
+static void rights(struct fixture *f)
+{
+	uint32_t a = make_account(f, "alice", "example.test"), b = make_account(f, "bob", "example.test");
+	uint32_t box = make_mailbox(f, a, "box");
+	struct metadata values[] = {
+		{.who = METADATA_SHARED, .name = S("/shared/x"), .value = S("1")},
+		{.who = b, .name = S("/private/x"), .value = S("1")},
+		{.who = a, .name = S("/private/x"), .value = S("1")},
+	};
+
+	for (unsigned n = 0; n < 22; n++) {
+		struct rights_change c = {.account = a, .mailbox = box, .grantee = b};
+		err e = {0};
+
+		c.rights = (1u << n / 2) | (n % 2 ? RIGHT_LOOKUP : 0);
+		assert_int_equal(mailbox_rights_change(f->store, &c, &e), 0);
+		for (size_t i = 0; i < 3; i++) {
+			struct metadata_set s = {a, box, b, &values[i], 1, .has_use = false};
+			bool some = (c.rights & (i ? RIGHTS_METADATA : RIGHT_WRITE)) != 0;
+			bool may = i < 2 && some && (c.rights & RIGHT_LOOKUP);
+			e = (err){0};
+			assert_int_equal(mailbox_metadata_set(f->store, &s, &e), may ? 0 : -1);
+			if (!may)
+				assert_int_equal(e.kind,
+					i == 2 || (c.rights & RIGHT_LOOKUP) ? ERR_NOPERM : ERR_MISSING);
+		}
+	}
+	struct metadata_set use = {a, box, b, NULL, 0, true, USE_JUNK}, whole = {a, 0, b, &values[1], 1};
+	err e = {0};
+	assert_int_equal(mailbox_metadata_set(f->store, &use, &e), -1);
+	assert_int_equal(e.kind, ERR_NOPERM);
+	assert_int_equal(mailbox_metadata_set(f->store, &whole, &e), -1);
+	assert_int_equal(e.kind, ERR_NOPERM);
+	assert_string_equal(all(f, a, box, a, ""), "");
+}
+
 #define EACH(name)                                                                                           \
 	static void name##_test(void **state)                                                                \
 	{                                                                                                    \
@@ -201,6 +239,7 @@ EACH(values)
 EACH(all_or_nothing)
 EACH(limits)
 EACH(heard)
+EACH(rights)
 
 int main(void)
 {
@@ -209,6 +248,7 @@ int main(void)
 		cmocka_unit_test(all_or_nothing_test),
 		cmocka_unit_test(limits_test),
 		cmocka_unit_test(heard_test),
+		cmocka_unit_test(rights_test),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

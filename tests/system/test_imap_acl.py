@@ -82,6 +82,10 @@ def mine(p):
         answer(p.bob.unselect)
 
 
+def metadata(p, verb, what):
+    return answer(p.bob.xatom, verb + "METADATA", BOX, what)
+
+
 # What is done, and the sets of rights of which one suffices.
 COMMANDS = [
     ("SELECT", lambda p: answer(p.bob.select, BOX), ["r"]),
@@ -98,6 +102,12 @@ COMMANDS = [
     ("GETACL", lambda p: answer(p.bob.getacl, BOX), ["a"]),
     ("LISTRIGHTS", lambda p: answer(p.bob._simple_command, "LISTRIGHTS", BOX, "bob"), ["a"]),
     ("MYRIGHTS", lambda p: answer(p.bob.myrights, BOX), ["l", "r", "i", "k", "x", "a"]),
+    ("GETMETADATA", lambda p: metadata(p, "GET", "/shared/comment"), ["l" + x for x in "rswip"]),
+    ("GETMETADATA private", lambda p: metadata(p, "GET", "/private/comment"), ["l" + x for x in "rswip"]),
+    ("SETMETADATA shared", lambda p: metadata(p, "SET", '(/shared/comment "by bob")'), ["lw"]),
+    ("SETMETADATA private", lambda p: metadata(p, "SET", '(/private/comment "his")'), ["l" + x for x in "rswip"]),
+    ("SETMETADATA both", lambda p: metadata(p, "SET", '(/private/comment "his" /shared/comment "x")'), ["lw"]),
+    ("SETMETADATA use", lambda p: metadata(p, "SET", '(/private/specialuse "\\\\Junk")'), []),
     ("APPEND", lambda p: answer(p.bob.append, BOX, r"(\Seen \Flagged)", None, TEXT), ["i"]),
     ("COPY to", mine, ["i"]),
     ("FETCH", lambda p: selected(p, p.bob.fetch, "1", "(BODY[])"), ["r"]),
@@ -159,6 +169,30 @@ def test_flags(h):
             p.alice.select("Shared")
             contains(str(p.alice.fetch("2", "(FLAGS)")[1]).replace("\\\\", "\\"), f"FLAGS ({want})", rights)
             p.alice.unselect()
+
+
+def test_metadata(h):
+    """Shared values are one for both, private ones are each one's own; LIST tells them by the same rights."""
+    with Pair(h) as p:
+        p.fresh("lr")
+        with h.imap("alice") as a, h.imap("bob") as b:
+            a.ok('SETMETADATA Shared (/shared/comment "of all" /private/comment "of alice")')
+            equal(b.command(f'SETMETADATA {BOX} (/private/comment "of bob")')[0].split()[0], "OK")
+            contains(b.command(f'SETMETADATA {BOX} (/shared/comment "of bob")')[0], "NO [NOPERM]")
+            got = joined(b.ok(f"GETMETADATA {BOX} (/shared/comment /private/comment)"))
+            contains(got, '/shared/comment "of all" /private/comment "of bob"')
+            got = joined(a.ok("GETMETADATA Shared (/shared/comment /private/comment)"))
+            contains(got, '/shared/comment "of all" /private/comment "of alice"')
+            ask = f'LIST "" {BOX} RETURN (METADATA (/shared/comment /private/comment))'
+            contains(joined(b.ok(ask)), '/shared/comment "of all" /private/comment "of bob"')
+            for rights, said in (("l", "NO [NOPERM]"), ("r", "NO [NONEXISTENT]")):
+                a.ok(f"SETACL Shared bob {rights}")
+                contains(b.command(f"GETMETADATA {BOX} /shared/comment")[0], said)
+                contains(b.command(f'SETMETADATA {BOX} (/private/comment "x")')[0], said)
+                check("of all" not in joined(b.ok(ask)), f"LIST tells metadata to {rights}")
+            a.ok("SETACL Shared bob lw")
+            b.ok(f'SETMETADATA {BOX} (/shared/comment "of bob")')
+            contains(joined(a.ok("GETMETADATA Shared (/shared/comment)")), '"of bob"')
 
 
 def news(m):

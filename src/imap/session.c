@@ -231,6 +231,15 @@ static const struct verb *judge_verb(struct imap_session *s, struct imap_args *a
 	return *ret_why ? NULL : v;
 }
 
+/* For the list of fibers and the loop's watchdog. */
+static void label(const struct imap_session *s, const struct verb *v)
+{
+	char text[40];
+
+	snprintf(text, sizeof text, "%s%s of %u", s->by_uid ? "UID " : "", v->name.p, s->account);
+	fiber_label(text);
+}
+
 static int run_command(struct imap_session *s)
 {
 	struct imap_args a = imap_args_of(&s->command, s->arena);
@@ -250,6 +259,7 @@ static int run_command(struct imap_session *s)
 			      : imap_answer(
 					s, IMAP_NO, "[READ-ONLY] the mailbox was opened for reading only");
 	}
+	label(s, v);
 	rc = v->run(s, &a);
 	if (rc >= 0 && !(v->flags & IMAP_NO_NEWS))
 		rc = imap_news(s, (s->by_uid && !s->by_numbers) || !(v->flags & IMAP_USES_SEQS));

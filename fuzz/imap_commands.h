@@ -21,20 +21,31 @@ static const struct fuzz_rule {
 	const char *alternatives; /* parted by '|'; the first one ends: taken when it gets too deep */
 } fuzz_rules[] = {
 	{'Z', "NOOP|CHECK|%USTORE %S %+FLAGS%. %F|%USTORE %S (UNCHANGEDSINCE %N) %+FLAGS%. %F|%UFETCH %S %I|"
-	      "%UFETCH %S (%I %I %I)|%UFETCH %S (%I) (CHANGEDSINCE %N)|UID FETCH %S FLAGS (CHANGEDSINCE %N VANISHED)|"
+	      "%UFETCH %S (%I %I %I)|%UFETCH %S (%I) (CHANGEDSINCE %N)|UID FETCH %S FLAGS (CHANGEDSINCE %N "
+	      "VANISHED)|"
 	      "UID FETCH %S (FLAGS) (PARTIAL %p)|%USEARCH %K|%USEARCH %K %K|%USEARCH RETURN (%R) %K|"
-	      "%USEARCH RETURN (%R %R) CHARSET UTF-8 %K|%USORT (%C) UTF-8 %K|%USORT RETURN (%R) (%C %C) GB18030 %K|"
+	      "%USEARCH RETURN (%R %R) CHARSET UTF-8 %K|%USORT (%C) UTF-8 %K|%USORT RETURN (%R) (%C %C) "
+	      "GB18030 %K|"
 	      "%UTHREAD %t UTF-8 %K|%UCOPY %S %M|%UMOVE %S %M|EXPUNGE|UID EXPUNGE %S|SELECT %M|EXAMINE %M|"
-	      "SELECT %M (CONDSTORE)|SELECT %M (QRESYNC (%N %N %S (%S %S)))|SELECT INBOX (QRESYNC (1 %N))|SELECT INBOX|"
-	      "CLOSE|UNSELECT|CREATE %M|CREATE %M (USE (%u))|DELETE %M|RENAME %M %M|SUBSCRIBE %M|UNSUBSCRIBE %M|"
-	      "LIST \"\" %m|LIST (%l) %L (%m %m) RETURN (%l %l)|LIST \"\" * RETURN (STATUS (%s %s))|LSUB \"\" %m|"
-	      "STATUS %M (%s %s %s)|APPEND %M %F \" 1-Jan-2026 00:00:00 +0000\" {%4+}\r\n%3|APPEND %M (\\Seen) ~{9+}\r\n"
+	      "SELECT %M (CONDSTORE)|SELECT %M (QRESYNC (%N %N %S (%S %S)))|SELECT INBOX (QRESYNC (1 "
+	      "%N))|SELECT INBOX|"
+	      "CLOSE|UNSELECT|CREATE %M|CREATE %M (USE (%u))|DELETE %M|RENAME %M %M|SUBSCRIBE %M|UNSUBSCRIBE "
+	      "%M|"
+	      "LIST \"\" %m|LIST (%l) %L (%m %m) RETURN (%l %l)|LIST \"\" * RETURN (STATUS (%s %s))|LSUB "
+	      "\"\" %m|"
+	      "STATUS %M (%s %s %s)|APPEND %M %F \" 1-Jan-2026 00:00:00 +0000\" {%4+}\r\n%3|APPEND %M "
+	      "(\\Seen) ~{9+}\r\n"
 	      "a: b\r\n\r\nc|APPEND %M {4+}\r\na: b {4+}\r\nc: d|APPEND %M UTF8 (~{6+}\r\na: \xc3\xa4\x0d)|"
-	      "APPEND %M CATENATE (TEXT {4+}\r\na: b URL \"/INBOX;UIDVALIDITY=%N/;UID=%N/;SECTION=%P\" URL /INBOX/;UID=2)|"
-	      "%UREPLACE %N %M {4+}\r\na: b|ENABLE %E|ENABLE %E %E|IDLE\r\nDONE|NAMESPACE|ID NIL|ID (%L %L)|CAPABILITY|"
-	      "GETQUOTA \"\"|GETQUOTAROOT %M|SETQUOTA \"\" (STORAGE %N)|ESEARCH IN (%e) RETURN (%R) %K|ESEARCH %K|"
-	      "COMPRESS DEFLATE|LOGOUT|GETACL %M|MYRIGHTS %M|LISTRIGHTS %M %L|SETACL %M %L %+%r|DELETEACL %M %L|"
-	      "GETMETADATA %M %k|GETMETADATA (MAXSIZE %N DEPTH infinity) \"\" (%k %k)|GETMETADATA (DEPTH 1) %M %k|"
+	      "APPEND %M CATENATE (TEXT {4+}\r\na: b URL \"/INBOX;UIDVALIDITY=%N/;UID=%N/;SECTION=%P\" URL "
+	      "/INBOX/;UID=2)|"
+	      "%UREPLACE %N %M {4+}\r\na: b|ENABLE %E|ENABLE %E %E|IDLE\r\nDONE|NAMESPACE|ID NIL|ID (%L "
+	      "%L)|CAPABILITY|"
+	      "GETQUOTA \"\"|GETQUOTAROOT %M|SETQUOTA \"\" (STORAGE %N)|ESEARCH IN (%e) RETURN (%R) "
+	      "%K|ESEARCH %K|"
+	      "COMPRESS DEFLATE|LOGOUT|GETACL %M|MYRIGHTS %M|LISTRIGHTS %M %L|SETACL %M %L %+%r|DELETEACL %M "
+	      "%L|"
+	      "GETMETADATA %M %k|GETMETADATA (MAXSIZE %N DEPTH infinity) \"\" (%k %k)|GETMETADATA (DEPTH 1) "
+	      "%M %k|"
 	      "SETMETADATA %M (%k %L)|SETMETADATA \"\" (%k NIL %k %L)|NOTIFY NONE|NOTIFY SET (%n (%v))|"
 	      "NOTIFY SET STATUS (%n (%v %v)) (%n (%v))|UNAUTHENTICATE"},
 	{'U', "|UID |UID "},
@@ -43,33 +54,45 @@ static const struct fuzz_rule {
 	{'p', "1:3|-1:-5|4:1|-1:1|1:4294967295"},
 	{'+', "|+|-"},
 	{'.', "|.SILENT"},
-	{'F', "()|(\\Seen)|(\\Deleted)|(\\Flagged custom)|\\Deleted|($Forwarded new%N)|(\\Recent)|(\\Seen \\Seen)"},
-	{'M', "INBOX|box|box/child|%L|\"&U,BTFw-\"|new|new/%N|inbox|Sent|&-|{5+}\r\nINBOX|\"\xe5\x8f\xb0\xe5\x8c\x97\"|box/"},
+	{'F', "()|(\\Seen)|(\\Deleted)|(\\Flagged custom)|\\Deleted|($Forwarded new%N)|(\\Recent)|(\\Seen "
+	      "\\Seen)"},
+	{'M', "INBOX|box|box/child|%L|\"&U,BTFw-\"|new|new/"
+	      "%N|inbox|Sent|&-|{5+}\r\nINBOX|\"\xe5\x8f\xb0\xe5\x8c\x97\"|box/"},
 	{'m', "*|%|%/%|box*|\"\"|INBOX|*%|%L|\"box/%\""},
 	{'u', "\\Sent|\\Drafts|\\Trash|\\Junk|\\All|\\Nothing"},
 	{'l', "SUBSCRIBED|REMOTE|RECURSIVEMATCH|SPECIAL-USE|CHILDREN|METADATA (%k)|MYRIGHTS|STATUS (%s)"},
-	{'s', "MESSAGES|UNSEEN|UIDNEXT|UIDVALIDITY|RECENT|DELETED|SIZE|HIGHESTMODSEQ|MAILBOXID|APPENDLIMIT|DELETED-STORAGE"},
-	{'I', "FLAGS|UID|ENVELOPE|BODY|BODYSTRUCTURE|INTERNALDATE|RFC822.SIZE|RFC822|RFC822.HEADER|RFC822.TEXT|MODSEQ|"
-	      "PREVIEW|PREVIEW (LAZY)|SAVEDATE|EMAILID|THREADID|BODY[%P]|BODY.PEEK[%P]<%N.%N>|BODY.PEEK[%P]|BINARY[%i]|"
+	{'s', "MESSAGES|UNSEEN|UIDNEXT|UIDVALIDITY|RECENT|DELETED|SIZE|HIGHESTMODSEQ|MAILBOXID|APPENDLIMIT|"
+	      "DELETED-STORAGE"},
+	{'I', "FLAGS|UID|ENVELOPE|BODY|BODYSTRUCTURE|INTERNALDATE|RFC822.SIZE|RFC822|RFC822.HEADER|RFC822."
+	      "TEXT|MODSEQ|"
+	      "PREVIEW|PREVIEW "
+	      "(LAZY)|SAVEDATE|EMAILID|THREADID|BODY[%P]|BODY.PEEK[%P]<%N.%N>|BODY.PEEK[%P]|BINARY[%i]|"
 	      "BINARY.PEEK[%i]<%N.%N>|BINARY.SIZE[%i]|FULL|ALL|FAST"},
 	{'i', "|1|2|2.1|3|2.2.1|1.1.1.1|%N"},
 	{'P', "|HEADER|TEXT|%i|%i.MIME|%i.HEADER|%i.TEXT|HEADER.FIELDS (%L %L)|HEADER.FIELDS.NOT (Subject)|"
 	      "%i.HEADER.FIELDS (From %L)|MIME"},
 	{'R', "MIN|MAX|ALL|COUNT|SAVE|PARTIAL %p|UPDATE|RELEVANCY"},
-	{'K', "ALL|SEEN|UNSEEN|NEW|OLD|DELETED|KEYWORD custom|LARGER %N|SMALLER %N|%S|UID %S|BEFORE 1-Jan-2020|"
-	      "SENTSINCE \" 1-Jan-2020\"|SENTON 01-Jan-2026|OLDER %N|YOUNGER %N|SAVEDSINCE 1-Jan-2020|MODSEQ %N|"
-	      "MODSEQ \"/flags/\\\\Seen\" all %N|EMAILID M%N|NOT %K|OR %K %K|(%K %K)|SUBJECT %L|FROM %L|BODY %L|TEXT %L|"
+	{'K', "ALL|SEEN|UNSEEN|NEW|OLD|DELETED|KEYWORD custom|LARGER %N|SMALLER %N|%S|UID %S|BEFORE "
+	      "1-Jan-2020|"
+	      "SENTSINCE \" 1-Jan-2020\"|SENTON 01-Jan-2026|OLDER %N|YOUNGER %N|SAVEDSINCE 1-Jan-2020|MODSEQ "
+	      "%N|"
+	      "MODSEQ \"/flags/\\\\Seen\" all %N|EMAILID M%N|NOT %K|OR %K %K|(%K %K)|SUBJECT %L|FROM %L|BODY "
+	      "%L|TEXT %L|"
 	      "HEADER %L %L|CC %L|FUZZY %K"},
-	{'C', "DATE|ARRIVAL|SUBJECT|REVERSE SUBJECT|FROM|TO|CC|SIZE|DISPLAYFROM|DISPLAYTO|REVERSE %C|RELEVANCY"},
+	{'C', "DATE|ARRIVAL|SUBJECT|REVERSE SUBJECT|FROM|TO|CC|SIZE|DISPLAYFROM|DISPLAYTO|REVERSE "
+	      "%C|RELEVANCY"},
 	{'t', "REFERENCES|ORDEREDSUBJECT|REFS"},
 	{'E', "IMAP4rev2|CONDSTORE|QRESYNC|UIDONLY|UTF8=ACCEPT|METADATA|NOTIFY|X"},
-	{'e', "mailboxes INBOX|selected|personal|subtree box|subtree-one (box %M)|inboxes|subscribed|mailboxes (%M %M)"},
+	{'e', "mailboxes INBOX|selected|personal|subtree box|subtree-one (box "
+	      "%M)|inboxes|subscribed|mailboxes (%M %M)"},
 	{'r', "lrs|lrswipkxtecda|l|x|\"\"|0|Q"},
 	{'k', "/private/comment|/shared/comment|/private/vendor/x/y|/shared/admin|/shared|/other|%L"},
 	{'n', "selected|selected-delayed|personal|inboxes|subscribed|subtree box|mailboxes (%M INBOX)"},
-	{'v', "MessageNew|MessageNew (%I %I)|MessageExpunge|FlagChange|MailboxName|SubscriptionChange|AnnotationChange|NONE|"
+	{'v', "MessageNew|MessageNew (%I "
+	      "%I)|MessageExpunge|FlagChange|MailboxName|SubscriptionChange|AnnotationChange|NONE|"
 	      "MailboxMetadataChange|ServerMetadataChange"},
-	{'T', "x|a|plain|\xe4\xb8\xad|\xff\xfe|bob@fuzz.test|Subject||&Jjo-|&Jjo|in|\"|\\|%N|anyone|=?utf-8?q?x|a b"},
+	{'T', "x|a|plain|\xe4\xb8\xad|\xff\xfe|bob@fuzz.test|Subject||&Jjo-|&Jjo|in|\"|\\|%N|anyone|=?utf-8?"
+	      "q?x|a b"},
 	{'3', "a: b\r\n\r\nbody\r\n"},
 	{'4', "14|13|15"},
 };
@@ -97,7 +120,8 @@ static void fuzz_rule(struct buf *out, char name, uint32_t *state, unsigned dept
 	slice all = slice_of(fuzz_rules[i].alternatives), one = all;
 	for (size_t k = 0; k < all.n; k++)
 		n += all.p[k] == '|';
-	for (size_t which = depth > 6 ? 0 : fuzz_random(state) % n; slice_cut(&all, '|', &one) && which > 0; which--)
+	for (size_t which = depth > 6 ? 0 : fuzz_random(state) % n; slice_cut(&all, '|', &one) && which > 0;
+		which--)
 		one = all;
 	fuzz_expand(out, one, state, depth + 1);
 }

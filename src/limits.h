@@ -80,9 +80,9 @@
 #define LIMIT_LOGIN_NAMES                                                                                    \
 	256 /* accounts kept of one bare log-in name: all that matters is one or several                     \
 	     */
-#define LIMIT_LANGUAGE        35   /* BCP 47 4.4.1 */
-#define LIMIT_DISPLAY_NAME    200  /* bytes; it stands in the account row, written at each delivery */
-#define LIMIT_INTENT_BLOCKS   256  /* entry blocks one intent changes: some 10 ms, deliveries wait behind it */
+#define LIMIT_LANGUAGE        35  /* BCP 47 4.4.1 */
+#define LIMIT_DISPLAY_NAME    200 /* bytes; it stands in the account row, written at each delivery */
+#define LIMIT_INTENT_BLOCKS   256 /* entry blocks one intent changes: some 10 ms, deliveries wait behind it */
 #define LIMIT_INTENT_MESSAGES 1024 /* message rows one intent changes: some 12 ms of the commit thread */
 #define LIMIT_APPEND_MESSAGES 100  /* messages of one APPEND (MULTIAPPEND) */
 #define LIMIT_MESSAGE_ENTRIES                                                                                \

@@ -14,7 +14,7 @@
 #define LINE_MAX_    16384
 #define SETTLE_TURNS 16  /* turns of the loop in which the server hears all that was said */
 #define TURN_US      300 /* those that yield have their turn again and again for 250 before the poll has its */
-#define PATIENCE_S   60 /* a run that hangs ends the program by SIGALRM */
+#define PATIENCE_S   60  /* a run that hangs ends the program by SIGALRM */
 
 struct talk {
 	const struct talk_server *server;

@@ -4,7 +4,7 @@
 
 uint64_t clock_boot_ms(void);
 uint64_t clock_span_us(void); /* for measuring how long something takes; never faked */
-int64_t clock_wall_us(void); /* microseconds since 1970 UTC */
+int64_t clock_wall_us(void);  /* microseconds since 1970 UTC */
 static inline int64_t clock_wall_s(void)
 {
 	return clock_wall_us() / 1000000;

@@ -124,8 +124,7 @@ static int spawn(const char *path, char *const argv[], int store, int out, pid_t
 /* Runs it to its end. Its wait status in *ret. */
 static int run(struct keeper_talk *t, const char *job, int store, int *ret, err *e)
 {
-	char path[SUPERVISOR_LIBEXEC + 8], libexec[SUPERVISOR_LIBEXEC], map[40], name[16],
-		option[16] = "";
+	char path[SUPERVISOR_LIBEXEC + 8], libexec[SUPERVISOR_LIBEXEC], map[40], name[16], option[16] = "";
 	int pipes[2];
 	pid_t pid;
 

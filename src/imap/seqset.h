@@ -24,8 +24,8 @@ bool imap_seqset_parse(slice in, struct arena *a, struct imap_seqset *ret);
 int imap_seqset_uids(const struct imap_seqset *set, const struct uidset *have, struct uidset *add_to);
 /*
  * The same for message sequence numbers. 1: a number, or an end of a range, lies past the end: the command is
- * BAD (RFC 9051 9, "seq-number"), or, in a search, what lies within was added all the same. "9:*" in a mailbox
- * of 8 is how clients ask for what is new, and means the last one.
+ * BAD (RFC 9051 9, "seq-number"), or, in a search, what lies within was added all the same. "9:*" in a
+ * mailbox of 8 is how clients ask for what is new, and means the last one.
  */
 int imap_seqset_seqs(const struct imap_seqset *set, const struct uidset *have, struct uidset *add_to);
 /* All numbers that the set names, whether they exist or not; `*` has no end. Before the set is resolved in

@@ -33,8 +33,8 @@ void mail_decoder_finish(struct mail_decoder *d, struct buf *out);
 /*
  * Text in `charset` to UTF-8. gb2312 and gbk are read as GB18030, big5 as Big5-HKSCS, iso-8859-1 as
  * windows-1252, as the web does. Unknown charset, us-ascii or none: valid UTF-8 as it is, what reads like
- * Chinese as GB18030 and what has the escapes of ISO-2022-JP as that, else windows-1252. Bytes that mean nothing become U+FFFD. Returns false when the charset
- * was unknown and the text not ASCII.
+ * Chinese as GB18030 and what has the escapes of ISO-2022-JP as that, else windows-1252. Bytes that mean
+ * nothing become U+FFFD. Returns false when the charset was unknown and the text not ASCII.
  */
 bool mail_charset_to_utf8(struct buf *out, slice charset, slice in);
 

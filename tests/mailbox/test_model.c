@@ -334,8 +334,8 @@ static void do_folder(struct model *m)
 	if (b->there) {
 		if (rnd(m, 4))
 			return;
-		assert_int_equal(mailbox_create(m->f->store, m->account[acc], 0, slice_of(name), USE_NONE, NULL,
-					 NULL, &e),
+		assert_int_equal(mailbox_create(m->f->store, m->account[acc], 0, slice_of(name), USE_NONE,
+					 NULL, NULL, &e),
 			-1);
 		assert_int_equal(e.kind, ERR_EXISTS);
 		assert_int_equal(mailbox_delete(m->f->store, m->account[acc], 0, slice_of(name), &e), 0);

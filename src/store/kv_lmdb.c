@@ -138,7 +138,8 @@ static int kv_open(const char *dir, uint64_t map_bytes, struct kv **ret, err *e)
 	if (rc == 0)
 		rc = mdb_env_set_maxreaders(k->env, READERS);
 	if (rc == 0) /* never MDB_WRITEMAP: a stray pointer must not reach the file */
-		rc = mdb_env_open(k->env, dir, MDB_NOTLS | MDB_NORDAHEAD | MDB_NOSYNC, 0600);
+		/* With read-ahead: walks go by ascending keys, which mostly lie in ascending pages. */
+		rc = mdb_env_open(k->env, dir, MDB_NOTLS | MDB_NOSYNC, 0600);
 	if (rc == 0)
 		rc = mdb_reader_check(k->env, &dead); /* slots of a process that was killed pin old pages */
 	if (rc == 0)

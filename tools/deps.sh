@@ -11,29 +11,33 @@ libuv1-dev libssl-dev liblmdb-dev libzstd-dev zlib1g-dev libargon2-dev libseccom
 libidn2-dev libunbound-dev libcmocka-dev
 mandoc clang clang-format clang-tidy cppcheck universal-ctags libclang-rt-14-dev llvm
 curl fetchmail getmail6 gsasl msmtp swaks libnet-ssleay-perl isync strace gdb nsd ldnsutils dns-root-data iproute2"
-case "${1:-}" in
+case "${1:-}" in # without these nothing is wrong: what wants one of them says that it is skipped
 peers)
-	packages="$packages postfix dovecot-imapd dovecot-pop3d
+	others="postfix dovecot-imapd dovecot-pop3d
 alpine mutt neomutt offlineimap3 tmux libmail-imapclient-perl libio-socket-ssl-perl"
-	command -v npm >/dev/null 2>&1 || packages="$packages npm"
+	command -v npm >/dev/null 2>&1 || others="$others npm"
 	;;
 windows) # php-cgi, because Roundcube wants some PHP, and the first that Debian takes brings Apache
-	packages="$packages claws-mail xvfb xdotool imagemagick fonts-wqy-microhei
+	others="claws-mail xvfb xdotool imagemagick fonts-wqy-microhei
 chromium php-cli php-cgi php-sqlite3 roundcube-core roundcube-sqlite3"
 	;;
+*) others="" ;;
 esac
 
 if ! command -v dpkg-query >/dev/null 2>&1; then
-	echo "This is no Debian system: install what these packages hold yourself, then go on:" $packages >&2
+	echo "This is no Debian system: install what these packages hold yourself, then go on:" $packages $others >&2
 	exit 0
 fi
 # A package that another one provides (pkg-config by pkgconf) counts as there.
 there=$(dpkg-query -W -f='${db:Status-Status} ${Package} ${Provides}\n' | sed -n 's/([^)]*)//g; s/,/ /g; s/^installed / /p')
-missing=""
 there=" $(echo $there) "
-for package in $packages; do
-	case "$there" in *" $package "*) ;; *) missing="$missing $package" ;; esac
-done
+missing_of() {
+	for package in "$@"; do
+		case "$there" in *" $package "*) ;; *) printf ' %s' "$package" ;; esac
+	done
+}
+missing=$(missing_of $packages)
+missing_others=$(missing_of $others)
 
 # A test of a client that is missing says so and is skipped: no network, no npm is no error here.
 npm_clients() {
@@ -45,22 +49,24 @@ npm_clients() {
 		echo "imapflow and imap (npm) are not to be had: their tests will be skipped" >&2
 }
 
-if [ -z "$missing" ]; then
+if [ -z "$missing$missing_others" ]; then
 	npm_clients "${1:-}"
 	exit 0
 fi
 
-install="apt-get install -y --no-install-recommends$missing"
+install="apt-get install -y --no-install-recommends"
 if [ "$(id -u)" = 0 ]; then
 	as_root=""
 elif command -v sudo >/dev/null 2>&1 && { sudo -n true 2>/dev/null || [ -t 0 ]; }; then
 	as_root="sudo"
 else
 	echo "These packages are missing, and neither root nor sudo is at hand. As root, type:" >&2
-	echo "    apt-get update && $install" >&2
+	echo "    apt-get update && $install$missing$missing_others" >&2
 	exit 1
 fi
-echo "installing:$missing" >&2
+echo "installing:$missing$missing_others" >&2
 $as_root apt-get update -qq
-$as_root env DEBIAN_FRONTEND=noninteractive $install
+[ -z "$missing" ] || $as_root env DEBIAN_FRONTEND=noninteractive $install $missing
+[ -z "$missing_others" ] || $as_root env DEBIAN_FRONTEND=noninteractive $install $missing_others ||
+	echo "not all of these could be installed:$missing_others" >&2
 npm_clients "${1:-}"

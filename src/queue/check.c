@@ -14,7 +14,7 @@ struct shown { /* an id as people see it */
 
 static struct shown show(const uint8_t id[16])
 {
-	struct shown s;
+	struct shown s = {.text = ""};
 
 	base32_id(id, s.text);
 	return s;

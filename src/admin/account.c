@@ -116,16 +116,23 @@ static int find(struct store_snap *snap, slice login, struct account_row *ret, e
 		SLICE_ARG(login));
 }
 
+int admin_account_of(struct store_snap *snap, slice login, uint32_t *ret, err *e)
+{
+	struct account_row row;
+
+	if (find(snap, login, &row, e) < 0)
+		return -1;
+	*ret = row.id;
+	return 0;
+}
+
 static int account_id(struct admin_call *c, uint32_t *ret, err *e)
 {
 	struct store_snap snap;
-	struct account_row a;
 
 	if (store_snap_begin(c->store, &snap, e) < 0)
 		return -1;
-	int rc = find(&snap, admin_param_text(c, "account"), &a, e);
-	if (rc == 0)
-		*ret = a.id;
+	int rc = admin_account_of(&snap, admin_param_text(c, "account"), ret, e);
 	store_snap_end(&snap);
 	return rc;
 }

@@ -42,6 +42,9 @@ void admin_put_time(json_t *object, const char *name, int64_t us);
 /* "local@domain" in two. -1: ERR_SYNTAX. */
 int admin_address_split(slice address, slice *ret_local, slice *ret_domain, err *e);
 
+/* The account that a person means by an address, or by a name that only one domain has. -1: ERR_MISSING. */
+int admin_account_of(struct store_snap *snap, slice login, uint32_t *ret, err *e);
+
 admin_handler admin_domain_list, admin_domain_show, admin_domain_add, admin_domain_set, admin_domain_remove;
 admin_handler admin_account_list, admin_account_show, admin_account_add, admin_account_set,
 	admin_account_remove;

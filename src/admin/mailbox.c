@@ -45,16 +45,7 @@ static void mailbox_put(const struct mailbox_row *m, slice path, json_t *to)
 
 static int account_in(struct admin_call *c, struct store_snap *snap, uint32_t *ret, err *e)
 {
-	slice login = admin_param_text(c, "account");
-	struct account_row a;
-	int rc = account_by_login(snap, login, &a, e);
-
-	if (rc == 0)
-		return err_set(e, ERR_MISSING,
-			"there is no account \"%" SLICE_FMT "\", or several domains have one",
-			SLICE_ARG(login));
-	*ret = a.id;
-	return rc < 0 ? -1 : 0;
+	return admin_account_of(snap, admin_param_text(c, "account"), ret, e);
 }
 
 int admin_mailbox_list(struct admin_call *c, err *e)

@@ -33,26 +33,13 @@ static int rights_in(const struct admin_call *c, unsigned *ret, err *e)
 		SLICE_ARG(text));
 }
 
-static int account_of(struct store_snap *snap, slice login, uint32_t *ret, err *e)
-{
-	struct account_row row;
-	int rc = account_by_login(snap, login, &row, e);
-
-	if (rc == 0)
-		return err_set(e, ERR_MISSING,
-			"there is no account \"%" SLICE_FMT "\", or several domains have one",
-			SLICE_ARG(login));
-	*ret = row.id;
-	return rc < 0 ? -1 : 0;
-}
-
 /* The mailbox, and whose rights are meant. */
 static int find(struct admin_call *c, struct store_snap *snap, struct rights_change *ret, err *e)
 {
 	slice path = admin_param_text(c, "mailbox"), who = admin_param_text(c, "with");
 	struct mailbox_row row;
 
-	if (account_of(snap, admin_param_text(c, "account"), &ret->account, e) < 0)
+	if (admin_account_of(snap, admin_param_text(c, "account"), &ret->account, e) < 0)
 		return -1;
 	int rc = mailbox_find(snap, ret->account, path, &row, e);
 	if (rc == 0 || (rc > 0 && row.noselect))
@@ -64,7 +51,7 @@ static int find(struct admin_call *c, struct store_snap *snap, struct rights_cha
 		return -1;
 	if (!who.n || slice_ieq(who, S("anyone")))
 		return 0; /* RIGHTS_ANYONE */
-	return account_of(snap, who, &ret->grantee, e);
+	return admin_account_of(snap, who, &ret->grantee, e);
 }
 
 static int change(struct admin_call *c, struct rights_change *change, err *e)

@@ -574,5 +574,5 @@ int check_held_row(struct check *c, void *arg, slice key, slice value, err *e)
 	store_scan_close(&sc);
 	if (rc == 0)
 		check_found(c, CHECK_STRAY, "blob %llu is held by nobody", ULL(be64_get(key.p + 1)));
-	return rc < 0 && e->kind != ERR_CORRUPT ? -1 : 0;
+	return rc < 0 && !sc.damaged ? -1 : 0;
 }

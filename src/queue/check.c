@@ -47,7 +47,7 @@ static int count_open(struct check *c, const uint8_t id[16], uint32_t *ret, err 
 	if (store_scan_open(&c->snap, queue_key_recipients(kb, id), &sc, e) < 0)
 		return -1;
 	while ((rc = store_scan_next(&sc, &k, &v, e)) != 0) {
-		if (rc < 0 && e->kind != ERR_CORRUPT)
+		if (rc < 0 && !sc.damaged)
 			break;
 		n++;
 	}

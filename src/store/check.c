@@ -258,38 +258,45 @@ static int record_here(struct reader *r, uint64_t at, uint64_t *ret_next, err *e
 	return record_blobs(r, rec, at, e) < 0 ? -1 : 1;
 }
 
-/* The blobs of a volume one by one: names those that the log does not show as their rows say. */
-static int name_lost(struct reader *r, err *e)
+/* Calls see for the row of each blob in that volume; 0: of those in files of their own. 0, -1. */
+static int each_blob(struct check *c, uint32_t volume,
+	int (*see)(void *arg, uint64_t id, const struct blob_row *b, err *e), void *arg, err *e)
 {
 	struct store_scan sc;
 	slice key, value;
 	int rc;
 
-	if (store_scan_open(&r->c->snap, S("B"), &sc, e) < 0)
+	if (store_scan_open(&c->snap, S("B"), &sc, e) < 0)
 		return -1;
 	while ((rc = store_scan_next(&sc, &key, &value, e)) != 0) {
 		struct blob_row b;
 
-		if (rc < 0 && e->kind == ERR_CORRUPT)
-			continue;
+		if (rc < 0 && sc.damaged)
+			continue; /* found where it stands */
 		if (rc < 0)
 			break;
-		if (!blob_row_decode(value, &b) || b.volume != r->v->volume)
-			continue;
-		char *p = malloc(b.length ? (size_t)b.length : 1);
-		if (!p) {
-			rc = err_set(e, ERR_TEMP, "out of memory");
+		if (key.n == BLOB_KEY && blob_row_decode(value, &b) && b.volume == volume &&
+			(rc = see(arg, be64_get(key.p + 1), &b, e)) < 0)
 			break;
-		}
-		if (r->fd < 0 || read_exact(r->fd, b.offset, p, (size_t)b.length, NULL) < 0 ||
-			crc32c(0, p, (size_t)b.length) != b.crc)
-			check_found(r->c, CHECK_DAMAGED,
-				"blob %" PRIu64 " (volume %" PRIu32 ", offset %" PRIu64 ") is damaged",
-				be64_get(key.p + 1), b.volume, b.offset);
-		free(p);
 	}
 	store_scan_close(&sc);
 	return rc < 0 ? -1 : 0;
+}
+
+/* Names a blob that does not lie where its row says, as the walk over the log did not see it. */
+static int name_lost(void *arg, uint64_t id, const struct blob_row *b, err *e)
+{
+	struct reader *r = arg;
+	AUTO_FREE char *p = malloc(b->length ? (size_t)b->length : 1);
+
+	if (!p)
+		return err_set(e, ERR_TEMP, "out of memory");
+	if (r->fd < 0 || read_exact(r->fd, b->offset, p, (size_t)b->length, NULL) < 0 ||
+		crc32c(0, p, (size_t)b->length) != b->crc)
+		check_found(r->c, CHECK_DAMAGED,
+			"blob %" PRIu64 " (volume %" PRIu32 ", offset %" PRIu64 ") is damaged", id, b->volume,
+			b->offset);
+	return 0;
 }
 
 static int records(struct reader *r, uint64_t done, uint64_t total, err *e)
@@ -321,7 +328,7 @@ static int records(struct reader *r, uint64_t done, uint64_t total, err *e)
 		check_found(r->c, CHECK_DAMAGED,
 			"volume %" PRIu32 " is damaged between %" PRIu64 " and %" PRIu64, r->v->volume, bad,
 			bad_end);
-	return r->v->seen == r->v->blobs ? 0 : name_lost(r, e);
+	return r->v->seen == r->v->blobs ? 0 : each_blob(r->c, r->v->volume, name_lost, r, e);
 }
 
 static int one_volume(struct check *c, struct check_volume *v, uint64_t done, uint64_t total, err *e)
@@ -349,7 +356,7 @@ static int one_volume(struct check *c, struct check_volume *v, uint64_t done, ui
 			check_found(c, CHECK_MISSING,
 				"volume %" PRIu32 " is gone, and %" PRIu64 " blobs with it", v->volume,
 				v->blobs);
-		return v->blobs ? name_lost(&r, e) : 0;
+		return v->blobs ? each_blob(c, v->volume, name_lost, &r, e) : 0;
 	}
 	(void)posix_fadvise(fd, 0, 0, POSIX_FADV_SEQUENTIAL);
 	int rc = c->bodies ? records(&r, done, total, e) : 0;
@@ -357,8 +364,15 @@ static int one_volume(struct check *c, struct check_volume *v, uint64_t done, ui
 	return rc;
 }
 
-static int one_big(struct check *c, uint64_t id, const struct blob_row *b, char *chunk, err *e)
+struct big_reader {
+	struct check *c;
+	char *chunk;
+};
+
+static int one_big(void *arg, uint64_t id, const struct blob_row *b, err *e)
 {
+	struct check *c = ((struct big_reader *)arg)->c;
+	char *chunk = ((struct big_reader *)arg)->chunk;
 	char name[20];
 	struct stat st;
 	uint32_t crc = 0;
@@ -386,27 +400,9 @@ static int one_big(struct check *c, uint64_t id, const struct blob_row *b, char 
 static int big_blobs(struct check *c, err *e)
 {
 	AUTO_FREE char *chunk = malloc(CHUNK);
-	struct store_scan sc;
-	slice key, value;
-	int rc;
+	struct big_reader r = {c, chunk};
 
-	if (!chunk)
-		return err_set(e, ERR_TEMP, "out of memory");
-	if (store_scan_open(&c->snap, S("B"), &sc, e) < 0)
-		return -1;
-	while ((rc = store_scan_next(&sc, &key, &value, e)) != 0) {
-		struct blob_row b;
-
-		if (rc < 0 && e->kind == ERR_CORRUPT)
-			continue;
-		if (rc < 0)
-			break;
-		if (blob_row_decode(value, &b) && b.volume == 0 &&
-			(rc = one_big(c, be64_get(key.p + 1), &b, chunk, e)) < 0)
-			break;
-	}
-	store_scan_close(&sc);
-	return rc < 0 ? -1 : 0;
+	return chunk ? each_blob(c, 0, one_big, &r, e) : err_set(e, ERR_TEMP, "out of memory");
 }
 
 int check_log(struct check *c, struct check_volumes *v, err *e)

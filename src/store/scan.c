@@ -52,6 +52,7 @@ static int scan_open(struct store *s, struct kv_txn *txn, slice prefix, struct s
 	ret->base = -1;
 	ret->last_n = 0;
 	ret->started = false;
+	ret->damaged = false;
 	return 0;
 }
 
@@ -78,6 +79,7 @@ void store_scan_close(struct store_scan *sc)
 /* base after a cursor's move: 1 on a key of the prefix, 0 off its end. */
 static int base_moved(struct store_scan *sc, int rc)
 {
+	sc->damaged = false;
 	if (rc < 0)
 		return -1;
 	sc->base = rc == 1 && slice_starts(sc->base_key, sc->prefix) ? 1 : 0;
@@ -97,12 +99,15 @@ static int base_next(struct store_scan *sc, err *e)
 static int show(struct store_scan *sc, slice key, slice value, slice *ret_key, slice *ret_value, err *e)
 {
 	sc->started = true;
+	sc->damaged = false;
 	if (sc->tx) { /* the place to go on from, should the overlay change meanwhile */
 		sc->last_n = key.n;
 		memcpy(sc->last_key, key.p, key.n);
 	}
-	if (unseal(key, &value, e) < 0)
+	if (unseal(key, &value, e) < 0) {
+		sc->damaged = true;
 		return -1;
+	}
 	*ret_key = key;
 	*ret_value = value;
 	return 1;

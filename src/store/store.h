@@ -92,6 +92,7 @@ struct store_scan {
 	uint8_t last_key[KV_KEY_MAX];
 	size_t last_n;
 	bool started;
+	bool damaged; /* the last call failed for its value alone: the next one goes on behind it */
 };
 int store_scan_open(struct store_snap *snap, slice prefix, struct store_scan *ret, err *e);
 /* Next key >= from within the prefix; 1 there, 0 end, -1 error. Slices valid until the next call. */
